@@ -1,0 +1,73 @@
+# One entry for each job; what CI runs is what a person runs. Every target sets up what it needs first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(PROFILESTREAM_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/profilestream)
+SHARED_DATA := $(abspath $(CURDIR)/../shared/data)
+
+export PROFILESTREAM_CACHE := $(CACHE)
+export CGO_ENABLED := 1
+export CGO_LDFLAGS := -L$(CACHE)/lib
+ifndef PROFILESTREAM_DATA
+ifneq ($(wildcard $(SHARED_DATA)),)
+export PROFILESTREAM_DATA := $(SHARED_DATA)
+endif
+endif
+
+BINARIES := ingest scorer sink profilectl engine
+# Tests that run beside others on a small machine; e2e starts real brokers and engines, so one package at a time.
+UNIT := $$(go list ./... | grep -v /e2e)
+FUZZTIME ?= 20s
+KEEP ?=
+
+.PHONY: help setup setup-tests setup-tools build demo test unit e2e bench lint fuzz clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## fetch and build what build and demo need, once
+	@.setup/run
+
+setup-tests: setup
+	@.setup/run kafka
+
+setup-tools: setup
+	@.setup/run tools
+
+build: setup ## bin/ingest, bin/scorer, bin/sink, bin/profilectl, bin/engine
+	@mkdir -p bin
+	go build -trimpath -o bin/ $(BINARIES:%=./cmd/%)
+
+demo: build ## the whole pipeline on a simulated shop; KEEP=1 stays up
+	bin/profilectl demo $(if $(KEEP),-keep)
+
+test: unit e2e ## all tests
+
+unit: build ## tests without a broker, with the race detector
+	go test -race -shuffle=on -timeout 15m $(UNIT)
+
+e2e: build setup-tests ## real processes, real Kafka, real ClickHouse engine
+	go test -shuffle=on -count=1 -p 1 -timeout 40m ./e2e/...
+
+bench: build setup-tests ## benchmarks; figures land in bench/out
+	@mkdir -p bench/out
+	go run ./bench -out bench/out
+
+lint: setup-tools ## format, vet, staticcheck, layering, compose file
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt is owed to:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(CACHE)/bin/staticcheck ./...
+	go test -count=1 -run 'TestLayering|TestCompose' ./...
+
+fuzz: setup ## every fuzz target for FUZZTIME each
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+clean: ## remove what make built here; .setup/run clean removes the cache
+	rm -rf bin bench/out
