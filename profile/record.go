@@ -21,12 +21,15 @@ const (
 )
 
 // Watermark tells how far a source partition has come: WMillis is w(s), the largest event time
-// of its valid records below NextOffset. Records and Rejected are its totals up to there.
+// of its valid records below NextOffset, 0 before the first. Records and Rejected are its totals
+// up to there. Idle: WMillis is the owner's clock, since the source has had nothing to read; the
+// reader takes the smaller of it and the time at which the log took the record.
 type Watermark struct {
 	Source            Source
 	WMillis           int64
 	NextOffset        int64
 	Records, Rejected int64
+	Idle              bool
 }
 
 // SourceSet lists every source partition of the run; it replaces the set before it.

@@ -16,7 +16,11 @@ func AppendWatermark(dst []byte, w *Watermark) []byte {
 	b = binary.AppendVarint(b, w.WMillis)
 	b = binary.AppendUvarint(b, uint64(w.NextOffset))
 	b = binary.AppendUvarint(b, uint64(w.Records))
-	return binary.AppendUvarint(b, uint64(w.Rejected))
+	b = binary.AppendUvarint(b, uint64(w.Rejected))
+	if w.Idle {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // AppendSourceSet appends the log record of s to dst.
@@ -69,6 +73,11 @@ func (d *decoder) watermark(w *Watermark) {
 	w.NextOffset = d.count()
 	w.Records = d.count()
 	w.Rejected = d.count()
+	idle := d.byte()
+	if idle > 1 {
+		d.fail("idle")
+	}
+	w.Idle = idle == 1
 }
 
 func (d *decoder) sourceSet(s *SourceSet) {
