@@ -7,10 +7,9 @@ const (
 )
 
 const (
-	secondMillis = 1000
-	minuteMillis = 60 * secondMillis
-	hourMillis   = 60 * minuteMillis
-	dayMillis    = 24 * hourMillis
+	minuteSeconds = 60
+	hourSeconds   = 60 * minuteSeconds
+	daySeconds    = 24 * hourSeconds
 )
 
 // parseMillis reads a JSON number as ms since 1970. It must be written as an integer.
@@ -45,8 +44,8 @@ func parseTime(s []byte) (int64, bool) {
 	if month < 1 || month > 12 || day < 1 || day > monthDays(year, month) {
 		return 0, false
 	}
-	t := daysSince1970(year, month, day)*dayMillis +
-		int64(hour)*hourMillis + int64(minute)*minuteMillis + int64(second)*secondMillis
+	t := 1000 * (daysSince1970(year, month, day)*daySeconds +
+		int64(hour)*hourSeconds + int64(minute)*minuteSeconds + int64(second))
 	s = s[19:]
 	if s[0] == '.' {
 		end := scanDigits(s, 1)
@@ -61,11 +60,11 @@ func parseTime(s []byte) (int64, bool) {
 		s = s[end:]
 	}
 	offset, ok := zone(s)
-	t -= offset
+	t -= 1000 * offset
 	return t, ok && t >= minTimeMillis && t <= maxTimeMillis
 }
 
-// zone reads Z or an offset such as +01:00, all of s, in ms.
+// zone reads Z or an offset such as +01:00, all of s, in seconds.
 func zone(s []byte) (int64, bool) {
 	if len(s) == 1 {
 		return 0, s[0]|0x20 == 'z'
@@ -77,7 +76,7 @@ func zone(s []byte) (int64, bool) {
 	if hour|minute < 0 || hour > 23 || minute > 59 {
 		return 0, false
 	}
-	offset := int64(hour)*hourMillis + int64(minute)*minuteMillis
+	offset := int64(hour)*hourSeconds + int64(minute)*minuteSeconds
 	if s[0] == '-' {
 		offset = -offset
 	}
