@@ -1,7 +1,7 @@
 package schemas
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -12,6 +12,12 @@ var poisonLines string
 
 //go:embed golden/events.jsonl
 var eventLines string
+
+// EventSchemas holds the JSON Schemas of the input topics, events/clickstream.json and
+// events/purchases.json. They are documentation: admission has its own, stricter checks.
+//
+//go:embed events/*.json
+var EventSchemas embed.FS
 
 // PoisonCase is a record that is no event, one named way of being wrong, with the dead-letter
 // reason and field that admission must give it (docs/events.md lists them all). The cases hold
