@@ -1,0 +1,99 @@
+package bundle
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"profilestream/inference/features"
+	"profilestream/inference/heads"
+)
+
+// Bundle is a verified bundle.
+type Bundle struct {
+	Dir        string
+	Manifest   *Manifest
+	Heads      *heads.Model
+	Evaluation json.RawMessage
+}
+
+// ID identifies the bundle's content.
+func (b *Bundle) ID() string { return b.Manifest.ID }
+
+// Path is the path of one of its files.
+func (b *Bundle) Path(name string) string { return filepath.Join(b.Dir, name) }
+
+// Version is the model_version of rows scored with this bundle by an encoder of
+// the given version; without an encoder (degraded) pass "".
+func (b *Bundle) Version(encoder string) string {
+	if encoder == "" {
+		return b.Manifest.ID + "/numeric"
+	}
+	return b.Manifest.ID + "/" + encoder
+}
+
+// Load verifies the folder: manifest, sizes, hashes, shapes and features. Errors
+// name the file that does not fit.
+func Load(dir string) (*Bundle, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(m.Files))
+	for n := range m.Files {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		got, err := hashFile(filepath.Join(dir, n))
+		if err != nil {
+			return nil, fmt.Errorf("loading bundle: %s: %w", n, err)
+		}
+		if want := m.Files[n]; got != want {
+			return nil, fmt.Errorf("loading bundle: %s has %d bytes and SHA-256 %s, the manifest says %d and %s", n, got.Bytes, got.SHA256, want.Bytes, want.SHA256)
+		}
+	}
+	if h := features.Hash(); m.FeatureHash != h {
+		return nil, fmt.Errorf("loading bundle: %s: trained on the features %s, this program has %s", ManifestFile, m.FeatureHash, h)
+	}
+	b := &Bundle{Dir: dir, Manifest: m}
+	raw, err := os.ReadFile(b.Path(HeadsFile))
+	if err != nil {
+		return nil, fmt.Errorf("loading bundle: %w", err)
+	}
+	if b.Heads, err = heads.Decode(raw); err != nil {
+		return nil, fmt.Errorf("loading bundle: %s: %w", HeadsFile, err)
+	}
+	if b.Heads.Dim != m.Dim {
+		return nil, fmt.Errorf("loading bundle: %s: reads %d dimensions, the manifest says %d", HeadsFile, b.Heads.Dim, m.Dim)
+	}
+	if b.Evaluation, err = os.ReadFile(b.Path(EvaluationFile)); err != nil {
+		return nil, fmt.Errorf("loading bundle: %w", err)
+	}
+	if !json.Valid(b.Evaluation) {
+		return nil, fmt.Errorf("loading bundle: %s is not JSON", EvaluationFile)
+	}
+	return b, nil
+}
+
+func readManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, ManifestFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("loading bundle: %w", err)
+	}
+	if info.Size() > maxManifestBytes {
+		return nil, fmt.Errorf("loading bundle: %s has %d bytes, at most %d", ManifestFile, info.Size(), maxManifestBytes)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("loading bundle: %w", err)
+	}
+	m, err := ParseManifest(raw)
+	if err != nil {
+		return nil, fmt.Errorf("loading bundle: %s: %w", ManifestFile, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,213 @@
+package score
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"profilestream/inference/features"
+	"profilestream/inference/heads"
+	"profilestream/schemas"
+)
+
+// blockRows keeps the matrices of a block in the processor's second-level cache.
+const blockRows = 128
+
+// heads computes all scores into the builders, block by block.
+func (w *work) heads(ctx context.Context, full bool) error {
+	w.out.Reserve(w.rows)
+	for lo := 0; lo < w.rows; lo += blockRows {
+		if err := ctx.Err(); err != nil {
+			return w.discard(err)
+		}
+		hi := min(lo+blockRows, w.rows)
+		if err := w.block(lo, hi, full); err != nil {
+			return w.discard(err)
+		}
+	}
+	return nil
+}
+
+// discard empties the builders, so that the next call starts clean.
+func (w *work) discard(err error) error {
+	for _, f := range w.out.Fields() {
+		f.NewArray().Release()
+	}
+	return err
+}
+
+func (w *work) block(lo, hi int, full bool) error {
+	m := w.s.model
+	set, base := &m.Numeric, w.s.base[0]
+	if full {
+		set, base = &m.Full, w.s.base[1]
+	}
+	n := hi - lo
+	w.x.Resize(n, set.Cols)
+	if err := w.table.Fill(m.Standard, lo, hi, w.x.Data, w.x.Stride); err != nil {
+		return err
+	}
+	if full {
+		w.project(lo, hi)
+	}
+	w.effects.Resize(n, set.Cols)
+	w.churn, w.amount = resize(w.churn, n), resize(w.amount, n)
+	set.Churn.Ensemble.Explain(&w.x, &w.scratch, w.churn, &w.effects)
+	set.Spend.Amount.Score(&w.x, &w.scratch, w.amount)
+	for i := range n {
+		if err := w.append(set, base, lo+i, i, full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// project writes the text components beside the numeric inputs.
+func (w *work) project(lo, hi int) {
+	p := w.s.model.Text
+	w.embeddings.Resize(hi-lo, p.Dim)
+	for i := lo; i < hi; i++ {
+		copy(w.embeddings.Row(i-lo), w.user[i])
+	}
+	k := len(p.Bias)
+	w.components.Resize(hi-lo, k)
+	p.Apply(&w.components, &w.embeddings)
+	for i := range hi - lo {
+		copy(w.x.Row(i)[len(features.Inputs):], w.components.Row(i))
+	}
+}
+
+// Positions of the builders.
+const (
+	outEmbedding = iota
+	outChurn
+	outChurnBand
+	outValue
+	outValueBand
+	outInterests
+	outSentiment
+	outReasons
+	outDegraded
+	outVersion
+	outScoredAt
+)
+
+// append adds the scores of row i of the record, at k of the block.
+func (w *work) append(set *heads.Set, base float64, i, k int, full bool) error {
+	z := w.churn[k]
+	p := set.Churn.Calibration.Probability(z)
+	v := set.Spend.Value(z, w.amount[k])
+	if bad := p - p + v - v; bad != 0 || p != p {
+		return fmt.Errorf("scoring: row %d: a score is not finite", i)
+	}
+	f := w.out.Fields()
+	emb := f[outEmbedding].(*array.FixedSizeListBuilder)
+	if full {
+		emb.Append(true)
+		emb.ValueBuilder().(*array.Float32Builder).AppendValues(w.user[i], nil)
+	} else {
+		emb.Append(false)
+		emb.ValueBuilder().(*array.Float32Builder).AppendValues(w.zeros, nil)
+	}
+	bands := &w.s.model.Bands
+	f[outChurn].(*array.Float32Builder).Append(float32(p))
+	f[outChurnBand].(*array.StringBuilder).Append(bands.Churn(p))
+	f[outValue].(*array.Float32Builder).Append(float32(v))
+	f[outValueBand].(*array.StringBuilder).Append(bands.Value(v))
+	w.appendInterests(f[outInterests].(*array.MapBuilder), i, full)
+	mood := f[outSentiment].(*array.Float32Builder)
+	if full && w.s.model.Sentiment != nil && w.back.IsValid(i) {
+		mood.Append(w.moods[i])
+	} else {
+		mood.AppendNull()
+	}
+	w.appendReasons(f[outReasons].(*array.ListBuilder), k, set.Churn.EffectScale(z, base))
+	f[outDegraded].(*array.BooleanBuilder).Append(!full)
+	return nil
+}
+
+func (w *work) appendInterests(b *array.MapBuilder, i int, full bool) {
+	b.Append(true)
+	if !full || len(w.sums) == 0 {
+		return
+	}
+	clear(w.sums)
+	n := &w.s.model.Interests
+	asOf := w.rec.Column(schemas.ColAsOf).(*array.Timestamp).Value(i)
+	lo, hi := w.recent.list.ValueOffsets(i)
+	for k := int(lo); k < int(hi); k++ {
+		a := w.affinities[k]
+		if a == nil {
+			continue
+		}
+		by := n.Weight(w.recent.kind[k], float64(asOf-w.recent.at[k])/dayMillis)
+		if by == 0 {
+			continue
+		}
+		for c, x := range a {
+			w.sums[c] += by * float64(x)
+		}
+	}
+	w.interests = heads.Top(w.interests[:0], w.sums)
+	for _, in := range w.interests {
+		b.KeyBuilder().(*array.StringBuilder).Append(n.Categories[in.Category])
+		b.ItemBuilder().(*array.Float32Builder).Append(in.Weight)
+	}
+}
+
+// maxReasons is the largest number of reasons of a row.
+const maxReasons = 5
+
+// minEffect is the smallest effect worth a word, in log-odds.
+const minEffect = 1e-3
+
+// appendReasons adds the features that move the row's log-odds of churn most,
+// largest effect first. The inputs made from one feature count together, the
+// text components too.
+func (w *work) appendReasons(b *array.ListBuilder, k int, scale float64) {
+	b.Append(true)
+	clear(w.reasons)
+	for j, e := range w.effects.Row(k) {
+		w.reasons[w.s.groups[j]] += float64(e)
+	}
+	entry := b.ValueBuilder().(*array.StructBuilder)
+	for range maxReasons {
+		best := 0
+		for g, e := range w.reasons {
+			if math.Abs(e) > math.Abs(w.reasons[best]) {
+				best = g
+			}
+		}
+		effect := w.reasons[best] * scale
+		if math.Abs(effect) < minEffect {
+			return
+		}
+		entry.Append(true)
+		entry.FieldBuilder(0).(*array.StringBuilder).Append(w.s.names[best])
+		entry.FieldBuilder(1).(*array.Float32Builder).Append(float32(effect))
+		w.reasons[best] = 0
+	}
+}
+
+// record joins the columns that pass through and the scores.
+func (w *work) record(e Embedder) (arrow.Record, error) {
+	version := w.s.bundle.Version("")
+	if e != nil {
+		version = w.s.bundle.Version(e.Version())
+	}
+	f := w.out.Fields()
+	at := arrow.Timestamp(w.s.now().UnixMilli())
+	for range w.rows {
+		f[outVersion].(*array.StringBuilder).Append(version)
+		f[outScoredAt].(*array.TimestampBuilder).Append(at)
+	}
+	scores := w.out.NewRecord()
+	defer scores.Release()
+	cols := make([]arrow.Array, 0, schemas.NumScoredColumns)
+	cols = append(cols, w.rec.Columns()[:schemas.ColEmbedding]...)
+	cols = append(cols, scores.Columns()...)
+	return array.NewRecord(schemas.ScoredRows, cols, int64(w.rows)), nil
+}

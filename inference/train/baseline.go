@@ -1,0 +1,92 @@
+package train
+
+import (
+	"context"
+	"math"
+
+	"profilestream/inference/features"
+	"profilestream/inference/heads"
+	"profilestream/schemas"
+)
+
+// baselines are the simple models on the test rows.
+type baselines struct {
+	recency, rfm, spend90 []float64
+}
+
+// baselines fits recency alone and recency, frequency, money on the training
+// rows.
+func (s *sample) baselines(ctx context.Context, sp *split) (*baselines, error) {
+	recency := []string{"log.days_since_last_order", "null.days_since_last_order"}
+	rfm := append(recency, "log.orders_total", "log.revenue_total")
+	b := &baselines{}
+	var err error
+	if b.recency, err = s.logistic(ctx, sp, recency); err != nil {
+		return nil, err
+	}
+	if b.rfm, err = s.logistic(ctx, sp, rfm); err != nil {
+		return nil, err
+	}
+	name := "log." + schemas.Features[schemas.At(schemas.Window90d, schemas.Revenue)].Name
+	b.spend90 = make([]float64, len(sp.test))
+	for k, i := range sp.test {
+		b.spend90[k] = s.raw(i)[column(name)]
+	}
+	return b, nil
+}
+
+func column(name string) int {
+	for j, in := range features.Inputs {
+		if in.Name == name {
+			return j
+		}
+	}
+	panic("bug: no input " + name)
+}
+
+func (s *sample) raw(i int) []float64 {
+	t, at := s.locate(i)
+	row := make([]float64, len(features.Inputs))
+	s.tables[t].Raw(at, row)
+	return row
+}
+
+// logistic fits churn on some inputs and returns the probabilities of the test
+// rows. A missing number counts as the largest seen: who never bought has not
+// bought for long.
+func (s *sample) logistic(ctx context.Context, sp *split, names []string) ([]float64, error) {
+	cols := make([]int, len(names))
+	for k, n := range names {
+		cols[k] = column(n)
+	}
+	top := make([]float64, len(cols))
+	build := func(rows []int, learn bool) *heads.Matrix {
+		x := heads.NewMatrix(len(rows), len(cols))
+		for pass := range 2 {
+			for r, i := range rows {
+				row := s.raw(i)
+				for k, c := range cols {
+					v := row[c]
+					if math.IsNaN(v) {
+						v = top[k]
+					} else if pass == 0 && learn {
+						top[k] = math.Max(top[k], v)
+					}
+					x.Row(r)[k] = float32(v)
+				}
+			}
+		}
+		return x
+	}
+	fit := build(sp.train, true)
+	m, err := heads.FitLinear(ctx, fit, pick(s.churn, sp.train), heads.Logistic, 1e-4)
+	if err != nil {
+		return nil, err
+	}
+	z := make([]float64, len(sp.test))
+	m.Score(build(sp.test, false), z)
+	for i := range z {
+		z[i] = heads.Sigmoid(z[i])
+	}
+	return z, nil
+}

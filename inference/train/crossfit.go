@@ -1,0 +1,242 @@
+package train
+
+import (
+	"context"
+	"math"
+
+	"profilestream/inference/heads"
+)
+
+// problem is one target on one matrix of inputs.
+type problem struct {
+	x    *heads.Matrix
+	y    []float64
+	fold []int
+	loss heads.Loss
+	mlp  bool // fit an MLP too
+}
+
+// fitted is an ensemble fitted on all rows, and what its parts, fitted without a
+// row's customer, say about that row.
+type fitted struct {
+	ensemble heads.Ensemble
+	held     []float64                 // of the mix
+	parts    [heads.NumParts][]float64 // of each part; nil where absent
+}
+
+// crossfit chooses every part's size on held-out folds, mixes the held-out
+// scores, and fits each part again on all rows.
+func crossfit(ctx context.Context, p *problem, o *Options, step func()) (*fitted, error) {
+	f := &fitted{}
+	if err := p.linear(ctx, f); err != nil {
+		return nil, err
+	}
+	step()
+	if p.mlp {
+		if err := p.hidden(ctx, o, f); err != nil {
+			return nil, err
+		}
+		step()
+	}
+	if err := p.forest(ctx, o, f, step); err != nil {
+		return nil, err
+	}
+	f.mix(p)
+	return f, nil
+}
+
+// sides gives the rows outside and inside a fold.
+func (p *problem) sides(k int) (fit, held []int) {
+	for i, f := range p.fold {
+		if f == k {
+			held = append(held, i)
+		} else {
+			fit = append(fit, i)
+		}
+	}
+	return fit, held
+}
+
+func (p *problem) numFolds() int {
+	n := 0
+	for _, f := range p.fold {
+		n = max(n, f+1)
+	}
+	return n
+}
+
+func (p *problem) linear(ctx context.Context, f *fitted) error {
+	best, bestL2 := math.Inf(1), penalties[0]
+	for _, l2 := range penalties {
+		held := make([]float64, len(p.y))
+		for k := range p.numFolds() {
+			in, out := p.sides(k)
+			if len(in) == 0 || len(out) == 0 {
+				continue
+			}
+			m, err := heads.FitLinear(ctx, p.x.Select(in), pick(p.y, in), p.loss, l2)
+			if err != nil {
+				return err
+			}
+			z := make([]float64, len(out))
+			m.Score(p.x.Select(out), z)
+			scatter(held, z, out)
+		}
+		if l := p.loss.Mean(held, p.y); l < best {
+			best, bestL2, f.parts[heads.PartLinear] = l, l2, held
+		}
+	}
+	m, err := heads.FitLinear(ctx, p.x, p.y, p.loss, bestL2)
+	if err != nil {
+		return err
+	}
+	f.ensemble.Linear = *m
+	return nil
+}
+
+func scatter(dst, v []float64, at []int) {
+	for k, i := range at {
+		dst[i] = v[k]
+	}
+}
+
+// hidden fits the MLP; the number of epochs is the one with the least held-out
+// loss over all folds.
+func (p *problem) hidden(ctx context.Context, o *Options, f *fitted) error {
+	opt := heads.MLPOptions{Hidden: o.Hidden, Epochs: o.Epochs, Batch: 128, Rate: 2e-3, WeightDecay: .05, Dropout: .3, Seed: o.Seed}
+	byEpoch := newTrace(o.Epochs, len(p.y))
+	for k := range p.numFolds() {
+		in, out := p.sides(k)
+		if len(in) == 0 || len(out) == 0 {
+			continue
+		}
+		xo, z := p.x.Select(out), make([]float64, len(out))
+		var hidden heads.Matrix
+		_, err := heads.FitMLP(ctx, p.x.Select(in), pick(p.y, in), p.loss, opt, func(n int, m *heads.MLP) bool {
+			m.Score(xo, &hidden, z)
+			byEpoch.put(n, z, out)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	n, held, _ := byEpoch.best(p)
+	f.parts[heads.PartMLP] = held
+	opt.Epochs = n
+	m, err := heads.FitMLP(ctx, p.x, p.y, p.loss, opt, nil)
+	if err != nil {
+		return err
+	}
+	f.ensemble.MLP = m
+	return nil
+}
+
+// forest tries some settings of boosting and keeps the one, and the number of
+// trees, with the least held-out loss.
+func (p *problem) forest(ctx context.Context, o *Options, f *fitted, step func()) error {
+	best, rounds := math.Inf(1), 0
+	var opt heads.BoostOptions
+	bins := heads.Bin(p.x)
+	for _, b := range boosts[:min(o.Trials, len(boosts))] {
+		b.Seed, b.Rounds = o.Seed, o.Rounds
+		byRound := newTrace(o.Rounds, len(p.y))
+		for k := range p.numFolds() {
+			in, out := p.sides(k)
+			if len(in) == 0 || len(out) == 0 {
+				continue
+			}
+			_, err := heads.FitForest(ctx, bins, p.y, in, p.loss, b, func(n int, z []float64) bool {
+				byRound.put(n, pick(z, out), out)
+				return true
+			})
+			if err != nil {
+				return err
+			}
+		}
+		n, held, loss := byRound.best(p)
+		if loss < best {
+			best, rounds, opt, f.parts[heads.PartForest] = loss, n, b, held
+		}
+		step()
+	}
+	opt.Rounds = rounds
+	all := make([]int, len(p.y))
+	for i := range all {
+		all[i] = i
+	}
+	forest, err := heads.FitForest(ctx, bins, p.y, all, p.loss, opt, nil)
+	if err != nil {
+		return err
+	}
+	f.ensemble.Forest = *forest
+	return nil
+}
+
+// trace holds the held-out scores after each epoch or round, in float32 to
+// bound its memory.
+type trace struct{ score [][]float32 }
+
+func newTrace(steps, rows int) *trace {
+	t := &trace{score: make([][]float32, steps)}
+	for i := range t.score {
+		t.score[i] = make([]float32, rows)
+	}
+	return t
+}
+
+func (t *trace) put(step int, z []float64, at []int) {
+	for k, i := range at {
+		t.score[step-1][i] = float32(z[k])
+	}
+}
+
+// best is the step with the least loss over all rows.
+func (t *trace) best(p *problem) (step int, held []float64, loss float64) {
+	loss = math.Inf(1)
+	z := make([]float64, len(p.y))
+	for n := range t.score {
+		for i, v := range t.score[n] {
+			z[i] = float64(v)
+		}
+		if l := p.loss.Mean(z, p.y); l < loss {
+			step, loss = n+1, l
+			held = append(held[:0], z...)
+		}
+	}
+	return step, held, loss
+}
+
+// mix weighs the parts by the least held-out loss on a grid of tenths that sum to
+// one: coarse on purpose, since finer weights would fit the folds.
+func (f *fitted) mix(p *problem) {
+	z := make([]float64, len(p.y))
+	best := math.Inf(1)
+	for a := 0; a <= 10; a++ {
+		for b := 0; a+b <= 10; b++ {
+			if b > 0 && f.parts[heads.PartMLP] == nil {
+				break
+			}
+			w := [heads.NumParts]float64{float64(a) / 10, float64(b) / 10, float64(10-a-b) / 10}
+			f.blend(w, z)
+			if l := p.loss.Mean(z, p.y); l < best {
+				best = l
+				f.ensemble.Mix = w
+			}
+		}
+	}
+	f.held = make([]float64, len(p.y))
+	f.blend(f.ensemble.Mix, f.held)
+}
+
+func (f *fitted) blend(w [heads.NumParts]float64, dst []float64) {
+	clear(dst)
+	for k, part := range f.parts {
+		if w[k] == 0 {
+			continue
+		}
+		for i, v := range part {
+			dst[i] += w[k] * v
+		}
+	}
+}

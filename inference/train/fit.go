@@ -1,0 +1,222 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sort"
+
+	"profilestream/inference/features"
+	"profilestream/inference/heads"
+	"profilestream/schemas"
+)
+
+// fit makes a model of the rows: standardisation, text components, both sets of
+// heads and the bands. Sentiment and interests are added by the caller.
+func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (*heads.Model, error) {
+	if err := s.usable(rows); err != nil {
+		return nil, err
+	}
+	m := &heads.Model{Format: heads.FormatVersion, FeatureHash: features.Hash(), Inputs: features.Names(), Dim: schemas.EmbeddingDim, Seed: o.Seed}
+	if o.Embedder != nil {
+		m.Dim = o.Embedder.Dim()
+	}
+	m.Standard = features.Fit(s.tables, s.places(rows))
+	if err := s.project(ctx, m, rows, o); err != nil {
+		return nil, err
+	}
+	x, err := s.inputs(m, rows)
+	if err != nil {
+		return nil, err
+	}
+	step()
+	fold := s.folds(rows, o.Folds, o.Seed)
+	churn, spend := pick(s.churn, rows), pick(s.spend, rows)
+	n := len(features.Inputs)
+	if err := fitSet(ctx, &m.Numeric, x.Narrow(n), churn, spend, fold, o, nil, step); err != nil {
+		return nil, err
+	}
+	return m, fitSet(ctx, &m.Full, x, churn, spend, fold, o, &m.Bands, step)
+}
+
+// fitSteps is the number of times fit calls step.
+func fitSteps(o *Options) int { return 1 + 2*(2+1+2*min(o.Trials, len(boosts))) }
+
+const minRows = 40
+
+func (s *sample) usable(rows []int) error {
+	var pos, spent float64
+	for _, i := range rows {
+		pos += s.churn[i]
+		if s.spend[i] > 0 {
+			spent++
+		}
+	}
+	switch {
+	case len(rows) < minRows:
+		return fmt.Errorf("training: %d rows to learn from, at least %d", len(rows), minRows)
+	case pos < 5 || float64(len(rows))-pos < 5:
+		return fmt.Errorf("training: %v of %d rows churn: too few of one kind to learn from", pos, len(rows))
+	case spent < 5:
+		return fmt.Errorf("training: %v of %d rows spend: too few to learn from", spent, len(rows))
+	}
+	return nil
+}
+
+// project fits the text components on the rows' embeddings.
+func (s *sample) project(ctx context.Context, m *heads.Model, rows []int, o *Options) (err error) {
+	if s.embeddings == nil {
+		m.Text = &heads.Projection{Dim: m.Dim, Weights: make([]float32, o.Components*m.Dim), Bias: make([]float32, o.Components)}
+		return nil
+	}
+	m.Text, err = heads.FitProjection(ctx, matrix(pick(s.embeddings, rows), m.Dim), o.Components, o.Seed)
+	return err
+}
+
+func matrix(rows [][]float32, cols int) *heads.Matrix {
+	x := heads.NewMatrix(len(rows), cols)
+	for i, r := range rows {
+		copy(x.Row(i), r)
+	}
+	return x
+}
+
+// inputs builds the matrix of the rows: standardised numbers, text components.
+func (s *sample) inputs(m *heads.Model, rows []int) (*heads.Matrix, error) {
+	n, k := len(features.Inputs), len(m.Text.Bias)
+	x := heads.NewMatrix(len(rows), n+k)
+	for r, i := range rows {
+		t, at := s.locate(i)
+		if err := s.tables[t].Fill(m.Standard, at, at+1, x.Row(r), n+k); err != nil {
+			return nil, err
+		}
+	}
+	if s.embeddings == nil {
+		return x, nil
+	}
+	part := heads.NewMatrix(len(rows), k)
+	m.Text.Apply(part, matrix(pick(s.embeddings, rows), m.Dim))
+	for r := range rows {
+		copy(x.Row(r)[n:], part.Row(r))
+	}
+	return x, nil
+}
+
+// locate finds the table of a row and its place there.
+func (s *sample) locate(i int) (table, at int) {
+	t := sort.Search(len(s.first), func(t int) bool { return s.first[t] > i }) - 1
+	return t, i - s.first[t]
+}
+
+// places groups rows by table.
+func (s *sample) places(rows []int) [][]int {
+	out := make([][]int, len(s.tables))
+	for _, i := range rows {
+		t, at := s.locate(i)
+		out[t] = append(out[t], at)
+	}
+	return out
+}
+
+// fitSet fits churn and spending on one kind of input. bands, where not nil, is
+// set from the held-out scores.
+func fitSet(ctx context.Context, set *heads.Set, x *heads.Matrix, churn, spend []float64, fold []int, o *Options, bands *heads.Bands, step func()) error {
+	set.Cols = x.Cols
+	c, err := crossfit(ctx, &problem{x: x, y: churn, fold: fold, loss: heads.Logistic, mlp: true}, o, step)
+	if err != nil {
+		return err
+	}
+	set.Churn = heads.Classifier{Ensemble: c.ensemble, Calibration: *calibrate(c.held, churn, fold)}
+	if err := fitSpend(ctx, set, x, c.held, spend, fold, o, step); err != nil {
+		return err
+	}
+	if bands == nil {
+		return nil
+	}
+	p, v := make([]float64, len(churn)), make([]float64, len(churn))
+	amount := make([]float64, len(churn))
+	set.Spend.Amount.Score(x, &heads.Scratch{}, amount)
+	for i, z := range c.held {
+		p[i] = set.Churn.Calibration.Probability(z)
+		v[i] = set.Spend.Value(z, amount[i])
+	}
+	sort.Float64s(p)
+	sort.Float64s(v)
+	at := func(v []float64, q float64) float64 { return v[int(q*float64(len(v)-1))] }
+	*bands = heads.Bands{ChurnMedium: at(p, .5), ChurnHigh: at(p, .8), ValueMid: at(v, .5), ValueHigh: at(v, .8)}
+	return nil
+}
+
+// fitSpend fits the two stages of spending. held is the held-out churn score.
+func fitSpend(ctx context.Context, set *heads.Set, x *heads.Matrix, held, spend []float64, fold []int, o *Options, step func()) error {
+	s := &set.Spend
+	negated, spent := make([]float64, len(held)), make([]float64, len(held))
+	var buyers []int
+	for i, v := range spend {
+		negated[i] = -held[i]
+		if v > 0 {
+			spent[i] = 1
+			buyers = append(buyers, i)
+		}
+	}
+	s.Any = *heads.FitPlatt(negated, spent)
+	logs := make([]float64, len(buyers))
+	s.MinLog, s.MaxLog = math.Inf(1), math.Inf(-1)
+	for k, i := range buyers {
+		logs[k] = math.Log(spend[i])
+		s.MinLog, s.MaxLog = math.Min(s.MinLog, logs[k]), math.Max(s.MaxLog, logs[k])
+	}
+	a, err := crossfit(ctx, &problem{x: x.Select(buyers), y: logs, fold: pick(fold, buyers), loss: heads.Squared}, o, step)
+	if err != nil {
+		return err
+	}
+	s.Amount = a.ensemble
+	// The factor makes what is expected of the buyers, from scores that did not
+	// see them, sum to what they spent.
+	s.Factor = 1
+	var want, got float64
+	for k, i := range buyers {
+		want += spend[i]
+		got += math.Exp(math.Min(s.MaxLog, math.Max(s.MinLog, a.held[k])))
+	}
+	s.Factor = want / got
+	return nil
+}
+
+// calibrate fits Platt's curve, or an isotonic line where that is clearly better
+// on folds that it was not fitted on.
+func calibrate(z, y []float64, fold []int) *heads.Calibration {
+	const enough, clearly = 2000, .002
+	platt := heads.FitPlatt(z, y)
+	if len(z) < enough {
+		return platt
+	}
+	var lossP, lossI float64
+	n := 0
+	for _, f := range fold {
+		n = max(n, f+1)
+	}
+	for k := range n {
+		var zi, yi []float64
+		for i, f := range fold {
+			if f != k {
+				zi, yi = append(zi, z[i]), append(yi, y[i])
+			}
+		}
+		p, iso := heads.FitPlatt(zi, yi), heads.FitIsotonic(zi, yi)
+		for i, f := range fold {
+			if f == k {
+				lossP += logLoss(p.Probability(z[i]), y[i])
+				lossI += logLoss(iso.Probability(z[i]), y[i])
+			}
+		}
+	}
+	if (lossP-lossI)/float64(len(z)) > clearly {
+		return heads.FitIsotonic(z, y)
+	}
+	return platt
+}
+
+func logLoss(p, y float64) float64 {
+	return -y*math.Log(p) - (1-y)*math.Log(1-p)
+}

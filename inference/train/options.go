@@ -1,0 +1,68 @@
+package train
+
+import (
+	"fmt"
+
+	"profilestream/inference/heads"
+	"profilestream/inference/score"
+)
+
+// Options steer a training. Zero values mean the defaults.
+type Options struct {
+	Seed       uint64
+	Texts      score.Texts    // rendering of windows and items; required with an embedder
+	Embedder   score.Embedder // nil: the text components are zero
+	Folds      int            // of cross-fitting; 4
+	TestShare  float64        // of customers; .2
+	Components int            // of the text; 16
+	Epochs     int            // most epochs of an MLP; 24
+	Rounds     int            // most trees of a forest; 240
+	Hidden     int            // units of an MLP; 24
+	Trials     int            // settings of boosting tried; 3
+	// HalfLifeDays of interests; 21.
+	HalfLifeDays float64
+	// Progress is called with the steps done and to do; may be nil.
+	Progress func(stage string, done, total int)
+}
+
+func (o *Options) setDefaults() error {
+	set(&o.Folds, 4)
+	set(&o.TestShare, .2)
+	set(&o.Components, 16)
+	set(&o.Epochs, 24)
+	set(&o.Rounds, 240)
+	set(&o.Hidden, 24)
+	set(&o.Trials, 3)
+	set(&o.HalfLifeDays, 21)
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	switch {
+	case o.Folds < 2:
+		return fmt.Errorf("training: %d folds, at least 2", o.Folds)
+	case o.TestShare < 0 || o.TestShare > .9:
+		return fmt.Errorf("training: a test share of %v", o.TestShare)
+	case o.Embedder != nil && o.Texts == nil:
+		return fmt.Errorf("training: an encoder without a rendering of texts")
+	}
+	return nil
+}
+
+func set[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// boosts are the settings of boosting in the order they are tried.
+var boosts = []heads.BoostOptions{
+	{Depth: 3, Rate: .05, Lambda: 5, MinWeight: 5, RowShare: .7, ColShare: .4},
+	{Depth: 2, Rate: .08, Lambda: 5, MinWeight: 5, RowShare: .7, ColShare: .4},
+	{Depth: 4, Rate: .03, Lambda: 10, MinWeight: 8, RowShare: .6, ColShare: .3},
+	{Depth: 3, Rate: .03, Lambda: 20, MinWeight: 12, RowShare: .6, ColShare: .25},
+	{Depth: 5, Rate: .02, Lambda: 20, MinWeight: 10, RowShare: .5, ColShare: .2},
+}
+
+// penalties are the L2 weights of linear parts, tried in order.
+var penalties = []float64{.001, .01, .05, .2}
