@@ -9,6 +9,7 @@ import (
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
+	"profilestream/inference/text"
 )
 
 // Bundle is a verified bundle.
@@ -65,6 +66,9 @@ func Load(dir string) (*Bundle, error) {
 	}
 	if b.Heads, err = heads.Decode(raw); err != nil {
 		return nil, fmt.Errorf("loading bundle: %s: %w", HeadsFile, err)
+	}
+	if b.Heads.Rendering != text.Version {
+		return nil, fmt.Errorf("loading bundle: %s: trained on texts of %s, this program renders %s", HeadsFile, b.Heads.Rendering, text.Version)
 	}
 	if b.Heads.Dim != m.Dim {
 		return nil, fmt.Errorf("loading bundle: %s: reads %d dimensions, the manifest says %d", HeadsFile, b.Heads.Dim, m.Dim)

@@ -49,6 +49,7 @@ type Model struct {
 	Format      int                `json:"format"`
 	FeatureHash string             `json:"feature_hash"` // features.Hash at training
 	Inputs      []string           `json:"inputs"`       // features.Names at training
+	Rendering   string             `json:"rendering"`    // version of the texts at training
 	Dim         int                `json:"dim"`          // length of the embeddings
 	Seed        uint64             `json:"seed"`
 	Standard    *features.Standard `json:"standard"`

@@ -13,6 +13,7 @@ import (
 	"profilestream/inference/bundle"
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
+	"profilestream/inference/text"
 	"profilestream/schemas"
 )
 
@@ -40,7 +41,7 @@ type Config struct {
 	// CacheEntries bounds each memory of short texts and of rendered windows;
 	// 16384.
 	CacheEntries int
-	// Texts makes a renderer of texts for one goroutine.
+	// Texts makes a renderer of texts for one goroutine; text.NewRows.
 	Texts func() Texts
 	// Now is the clock of scored_at; time.Now.
 	Now func() time.Time
@@ -78,6 +79,9 @@ func New(b *bundle.Bundle, e Embedder, cfg Config) (*Scorer, error) {
 	}
 	if cfg.CacheEntries <= 0 {
 		cfg.CacheEntries = 16384
+	}
+	if cfg.Texts == nil {
+		cfg.Texts = func() Texts { return text.NewRows() }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -8,6 +8,7 @@ import (
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
+	"profilestream/inference/text"
 	"profilestream/schemas"
 )
 
@@ -17,7 +18,7 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	if err := s.usable(rows); err != nil {
 		return nil, err
 	}
-	m := &heads.Model{Format: heads.FormatVersion, FeatureHash: features.Hash(), Inputs: features.Names(), Dim: schemas.EmbeddingDim, Seed: o.Seed}
+	m := &heads.Model{Format: heads.FormatVersion, FeatureHash: features.Hash(), Inputs: features.Names(), Rendering: text.Version, Dim: schemas.EmbeddingDim, Seed: o.Seed}
 	if o.Embedder != nil {
 		m.Dim = o.Embedder.Dim()
 	}

@@ -5,12 +5,13 @@ import (
 
 	"profilestream/inference/heads"
 	"profilestream/inference/score"
+	"profilestream/inference/text"
 )
 
 // Options steer a training. Zero values mean the defaults.
 type Options struct {
 	Seed       uint64
-	Texts      score.Texts    // rendering of windows and items; required with an embedder
+	Texts      score.Texts    // rendering of windows and items; text.NewRows()
 	Embedder   score.Embedder // nil: the text components are zero
 	Folds      int            // of cross-fitting; 4
 	TestShare  float64        // of customers; .2
@@ -34,6 +35,9 @@ func (o *Options) setDefaults() error {
 	set(&o.Hidden, 24)
 	set(&o.Trials, 3)
 	set(&o.HalfLifeDays, 21)
+	if o.Texts == nil {
+		o.Texts = text.NewRows()
+	}
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
@@ -42,8 +46,6 @@ func (o *Options) setDefaults() error {
 		return fmt.Errorf("training: %d folds, at least 2", o.Folds)
 	case o.TestShare < 0 || o.TestShare > .9:
 		return fmt.Errorf("training: a test share of %v", o.TestShare)
-	case o.Embedder != nil && o.Texts == nil:
-		return fmt.Errorf("training: an encoder without a rendering of texts")
 	}
 	return nil
 }
