@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -105,7 +106,8 @@ func (c *Config) options(database string) (*ch.Options, error) {
 		MaxOpenConns: 8,
 		MaxIdleConns: 8,
 		// A synchronous insert is what an acknowledgement means here.
-		Settings: ch.Settings{"async_insert": 0},
+		Settings:      ch.Settings{"async_insert": 0},
+		TransportFunc: func(t *http.Transport) (http.RoundTripper, error) { return framing{t}, nil },
 	}
 	if c.Protocol == ProtocolNative {
 		o.Protocol = ch.Native

@@ -1,12 +1,14 @@
 package clickhouse
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 
 	"github.com/ClickHouse/ch-go/compress"
-	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
@@ -17,40 +19,67 @@ func newSender(c *Client) sender {
 // httpSender sends a block as the body of an INSERT ... FORMAT Native.
 type httpSender struct{ conn driver.Conn }
 
-// The body is framed in compressed parts, as "decompress" tells the server.
-var insertSettings = ch.Settings{"decompress": 1, "async_insert": 0}
-
 func (s *httpSender) ping(ctx context.Context) error { return s.conn.Exec(ctx, "SELECT 1") }
 
 func (s *httpSender) send(ctx context.Context, t *table, e *encoded) error {
-	body := &frames{src: e.body, w: compress.NewWriter(compress.LevelZero, compress.LZ4)}
-	if err := s.conn.InsertFormat(ch.Context(ctx, ch.WithSettings(insertSettings)), "Native", t.insert, body); err != nil {
+	if err := s.conn.InsertFormat(ctx, "Native", t.insert, bytes.NewReader(e.body)); err != nil {
 		return fmt.Errorf("inserting into %s: %w", t.name, err)
 	}
 	return nil
+}
+
+// framing compresses the bodies of native inserts, which the driver sends as
+// they are, and says so to the server. A setting in the context cannot do that:
+// the driver would also apply it to the handshake of a new connection.
+type framing struct{ next http.RoundTripper }
+
+func (f framing) RoundTrip(r *http.Request) (*http.Response, error) {
+	q := r.URL.Query()
+	if s := q.Get("query"); !strings.HasPrefix(s, "INSERT INTO") || !strings.HasSuffix(s, "FORMAT Native") || q.Has("decompress") {
+		return f.next.RoundTrip(r)
+	}
+	q.Set("decompress", "1")
+	framed := r.Clone(r.Context())
+	framed.URL.RawQuery = q.Encode()
+	framed.Body = &frames{src: r.Body, w: compress.NewWriter(compress.LevelZero, compress.LZ4)}
+	framed.ContentLength, framed.GetBody = -1, nil
+	return f.next.RoundTrip(framed)
 }
 
 const frameBytes = 1 << 20
 
 // frames reads src as a sequence of compressed frames, made on demand.
 type frames struct {
-	src []byte
+	src io.ReadCloser
 	w   *compress.Writer
+	in  []byte
 	out []byte
+	err error // of src
 }
 
 func (f *frames) Read(p []byte) (int, error) {
-	if len(f.out) == 0 {
-		if len(f.src) == 0 {
-			return 0, io.EOF
+	for len(f.out) == 0 {
+		if f.err != nil {
+			return 0, f.err
 		}
-		n := min(frameBytes, len(f.src))
-		if err := f.w.Compress(f.src[:n]); err != nil {
+		if f.in == nil {
+			f.in = make([]byte, frameBytes)
+		}
+		var n int
+		if n, f.err = io.ReadFull(f.src, f.in); f.err == io.ErrUnexpectedEOF {
+			f.err = io.EOF
+		}
+		if n == 0 {
+			continue
+		}
+		if err := f.w.Compress(f.in[:n]); err != nil {
 			return 0, fmt.Errorf("compressing a block: %w", err)
 		}
-		f.src, f.out = f.src[n:], f.w.Data
+		f.out = f.w.Data
 	}
 	n := copy(p, f.out)
 	f.out = f.out[n:]
 	return n, nil
 }
+
+func (f *frames) Close() error { return f.src.Close() }

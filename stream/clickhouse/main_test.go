@@ -1,0 +1,82 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"profilestream/stream/clickhouse/clickhousetest"
+)
+
+// engine is shared by the tests of the package; each uses databases of its own.
+var engine *clickhousetest.Engine
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "clickhouse-test-")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if engine, err = clickhousetest.Start(dir); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	code := m.Run()
+	if err := engine.Kill(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Println(err)
+		return 1
+	}
+	return code
+}
+
+// testConfig is a configuration for a database of the test's own.
+func testConfig(t testing.TB, database string) Config {
+	t.Helper()
+	return Config{
+		Addr: []string{engine.Addr}, Database: database, Run: "live",
+		BatchRows: 20000, BatchInterval: 50 * time.Millisecond, HistoryEmbedding: false,
+	}
+}
+
+// testClient opens a client on a fresh, migrated database.
+func testClient(t testing.TB, cfg Config) *Client {
+	t.Helper()
+	c, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	exec(t, c, "DROP DATABASE IF EXISTS "+c.Database())
+	if _, err := Migrate(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func exec(t testing.TB, c *Client, statement string) {
+	t.Helper()
+	if err := c.Conn().Exec(context.Background(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// scalar reads one value.
+func scalar[T any](t testing.TB, c *Client, query string) T {
+	t.Helper()
+	var v T
+	if err := c.Conn().QueryRow(context.Background(), query).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return v
+}
