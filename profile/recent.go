@@ -1,0 +1,233 @@
+package profile
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	"profilestream/schemas"
+)
+
+// Bytes kept of each string of a list entry, cut at a rune's start. The encoder reads 128
+// tokens at most, so more would never be seen.
+const (
+	maxNameBytes     = 128
+	maxFeedbackBytes = 512
+)
+
+// kindFeedback is the list kind of a feedback text; schemas has none, as it is no list there.
+const kindFeedback uint8 = schemas.RecentAdClick + 1
+
+// recentKinds is the number of kinds plus one.
+const recentKinds = kindFeedback + 1
+
+// newestK is how many distinct entries of each kind a user's lists hold.
+var newestK = [recentKinds]int{
+	schemas.RecentView: 6, schemas.RecentCart: 3, schemas.RecentPurchase: 5,
+	schemas.RecentRefund: 2, schemas.RecentSearch: 3, schemas.RecentAdClick: 2, kindFeedback: 1,
+}
+
+// maxRecent is the length of a full list of all kinds.
+const maxRecent = 6 + 3 + 5 + 2 + 3 + 2
+
+// content is what a list entry shows. It is interned: equal contents of a partition are one.
+type content struct {
+	hash         uint64 // of kind and strings
+	text         string // id, name and category, one after the other
+	idLen, named uint16 // length of the id, and of id and name together
+	kind         uint8
+}
+
+func (c *content) id() string       { return c.text[:c.idLen] }
+func (c *content) name() string     { return c.text[c.idLen:c.named] }
+func (c *content) category() string { return c.text[c.named:] }
+
+func (c *content) compare(o *content) int {
+	if c == o {
+		return 0
+	}
+	return cmp.Or(cmp.Compare(c.kind, o.kind), strings.Compare(c.id(), o.id()),
+		strings.Compare(c.name(), o.name()), strings.Compare(c.category(), o.category()))
+}
+
+// contents interns contents. An entry that no list holds any more is dropped by sweep.
+type contents struct {
+	byHash map[uint64]*content
+	live   int // entries after the last sweep
+	buf    []byte
+}
+
+func (t *contents) intern(kind uint8, id, name, category []byte) *content {
+	id, name, category = clip(id, maxNameBytes), clip(name, maxNameBytes), clip(category, maxNameBytes)
+	if kind == kindFeedback {
+		name = clip(name, maxFeedbackBytes)
+	}
+	return t.internClipped(kind, id, name, category)
+}
+
+func (t *contents) internClipped(kind uint8, id, name, category []byte) *content {
+	// Lengths stand before the strings, so that the hash tells ("a","b") from ("ab","").
+	b := append(t.buf[:0], kind, byte(len(id)), byte(len(id)>>8), byte(len(name)), byte(len(name)>>8))
+	b = append(append(append(b, id...), name...), category...)
+	t.buf = b
+	text := b[5:]
+	h := xxh3.Hash(b)
+	for at := h; ; at++ {
+		c, ok := t.byHash[at]
+		if !ok {
+			c = &content{hash: h, text: string(text), kind: kind,
+				idLen: uint16(len(id)), named: uint16(len(id) + len(name))}
+			t.byHash[at] = c
+			return c
+		}
+		if c.kind == kind && int(c.idLen) == len(id) && int(c.named) == len(id)+len(name) && c.text == string(text) {
+			return c
+		}
+	}
+}
+
+// clip cuts s to at most n bytes, not inside a UTF-8 sequence.
+func clip(s []byte, n int) []byte {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}
+
+// entry is a content and its newest time. key orders by kind, then by time, newest first.
+type entry struct {
+	key uint64
+	c   *content
+}
+
+const timeBits = 48
+
+func newEntry(atMillis int64, c *content) entry {
+	return entry{uint64(c.kind)<<timeBits | (1<<timeBits - 1 - uint64(atMillis)), c}
+}
+
+func (e entry) kind() uint8     { return uint8(e.key >> timeBits) }
+func (e entry) atMillis() int64 { return int64(1<<timeBits - 1 - e.key&(1<<timeBits-1)) }
+
+func (e entry) before(o entry) bool {
+	return e.key < o.key || e.key == o.key && e.c != o.c && e.c.compare(o.c) < 0
+}
+
+// addRecent puts an entry into an ordered list: distinct contents, newest time of each, at
+// most newestK of a kind. The result depends on the set of entries only.
+func addRecent(list []entry, e entry) []entry {
+	kind := e.kind()
+	lo := 0
+	for lo < len(list) && list[lo].kind() < kind {
+		lo++
+	}
+	at, hi, old := -1, lo, -1
+	for ; hi < len(list) && list[hi].kind() == kind; hi++ {
+		if list[hi].c == e.c {
+			old = hi
+		}
+		if at < 0 && e.before(list[hi]) {
+			at = hi
+		}
+	}
+	switch {
+	case at < 0 && (old >= 0 || hi-lo >= newestK[kind]):
+		return list // older than what is there
+	case at < 0:
+		at = hi
+	case old >= 0 && old < at:
+		return list
+	}
+	last := old // the entry to give way
+	if old < 0 && hi-lo >= newestK[kind] {
+		last = hi - 1
+	}
+	if last < 0 {
+		list = append(list, entry{})
+		last = len(list) - 1
+	}
+	copy(list[at+1:last+1], list[at:last])
+	list[at] = e
+	return list
+}
+
+// mergeRecent appends to dst (empty) the union of two ordered lists, cut to newestK of a kind.
+func mergeRecent(dst, a, b []entry) []entry {
+	from, kind, n := 0, uint8(0), 0 // the current kind: where it starts in dst, how many it has
+	for len(a) > 0 || len(b) > 0 {
+		var e entry
+		if len(b) == 0 || len(a) > 0 && a[0].before(b[0]) {
+			e, a = a[0], a[1:]
+		} else {
+			e, b = b[0], b[1:]
+		}
+		if k := e.kind(); k != kind {
+			kind, from, n = k, len(dst), 0
+		}
+		if n < newestK[kind] && !holds(dst[from:], e.c) {
+			dst = append(dst, e)
+			n++
+		}
+	}
+	return dst
+}
+
+func holds(list []entry, c *content) bool {
+	for i := range list {
+		if list[i].c == c {
+			return true
+		}
+	}
+	return false
+}
+
+// addEventRecent puts what the event shows into the day's lists. A view, cart or ad click is its
+// product (an ad click's name is its campaign where it has one), a search its query, a purchase
+// or refund its items.
+func (p *LogPartition) addEventRecent(d *openDay, e *Event) {
+	at := e.TimeMillis
+	switch e.Type {
+	case TypeProductView:
+		p.addProduct(d, schemas.RecentView, at, &e.Product)
+	case TypeAddToCart:
+		p.addProduct(d, schemas.RecentCart, at, &e.Product)
+	case TypePurchase:
+		for i := range e.Items {
+			p.addProduct(d, schemas.RecentPurchase, at, &e.Items[i])
+		}
+	case TypeRefund:
+		for i := range e.Items {
+			p.addProduct(d, schemas.RecentRefund, at, &e.Items[i])
+		}
+	case TypeSearch:
+		if len(e.Query) > 0 {
+			d.recent = addRecent(d.recent, newEntry(at, p.contents.intern(schemas.RecentSearch, nil, e.Query, nil)))
+		}
+	case TypeAdClick:
+		ad := e.Product
+		if len(e.Campaign) > 0 {
+			ad.Name = e.Campaign
+		}
+		p.addProduct(d, schemas.RecentAdClick, at, &ad)
+	case TypeFeedback:
+		d.feedback = newerFeedback(d.feedback, newEntry(at, p.contents.intern(kindFeedback, nil, e.Text, nil)))
+	}
+}
+
+func (p *LogPartition) addProduct(d *openDay, kind uint8, atMillis int64, pr *Product) {
+	if len(pr.ID)+len(pr.Name)+len(pr.Category) > 0 {
+		d.recent = addRecent(d.recent, newEntry(atMillis, p.contents.intern(kind, pr.ID, pr.Name, pr.Category)))
+	}
+}
+
+// newerFeedback returns the first of two feedbacks in list order; one without content is none.
+func newerFeedback(a, b entry) entry {
+	if a.c == nil || b.c != nil && b.before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,97 @@
+package profile
+
+import (
+	"encoding/binary"
+
+	"github.com/zeebo/xxh3"
+)
+
+// source is what the partition knows of one source partition.
+type source struct {
+	Source
+	seed       uint64 // hash of the topic's name, seeds the hashes of event ids
+	listed     bool   // in the newest source set: W waits for it
+	marked     bool   // has a watermark
+	wMillis    int64
+	seen       int64 // largest source offset of an event, -1 before the first
+	nextOffset int64 // of the newest watermark
+
+	records, rejected              int64 // totals of the source partition, from its watermarks
+	applied, duplicates, late, hot int64 // of this log partition
+}
+
+// sources finds the sources; one partition has a handful.
+type sources struct {
+	list []*source
+	last *source // the one found last: records come in runs of a source
+}
+
+func (t *sources) find(s *Source) *source {
+	if l := t.last; l != nil && l.Source == *s {
+		return l
+	}
+	for _, l := range t.list {
+		if l.Source == *s {
+			t.last = l
+			return l
+		}
+	}
+	l := &source{Source: *s, seed: xxh3.HashString(s.Topic), seen: -1}
+	t.list = append(t.list, l)
+	t.last = l
+	return l
+}
+
+// setListed replaces the set of listed sources.
+func (t *sources) setListed(set *SourceSet) {
+	for _, l := range t.list {
+		l.listed = false
+	}
+	for i := range set.Sources {
+		t.find(&set.Sources[i]).listed = true
+	}
+}
+
+// watermark folds a watermark record in. Records of a zombie may be older than what is known.
+func (t *sources) watermark(w *Watermark) {
+	s := t.find(&w.Source)
+	if !s.marked || w.WMillis > s.wMillis {
+		s.marked, s.wMillis = true, w.WMillis
+	}
+	if w.NextOffset >= s.nextOffset {
+		s.nextOffset, s.records, s.rejected = w.NextOffset, w.Records, w.Rejected
+	}
+}
+
+// minWatermark is the smallest w(s) of the listed sources; false while one has none.
+func (t *sources) minWatermark() (int64, bool) {
+	var w int64
+	found := false
+	for _, l := range t.list {
+		if !l.listed {
+			continue
+		}
+		if !l.marked {
+			return 0, false
+		}
+		if !found || l.wMillis < w {
+			w, found = l.wMillis, true
+		}
+	}
+	return w, found
+}
+
+// eventID hashes what makes an event a duplicate within its user and day: topic and event id,
+// or the source position if there is no id.
+func (s *source) eventID(e *Event) uint64 {
+	if len(e.ID) > 0 {
+		return xxh3.HashSeed(e.ID, s.seed)
+	}
+	var b [16]byte
+	binary.LittleEndian.PutUint32(b[:], uint32(s.Partition))
+	binary.LittleEndian.PutUint32(b[4:], uint32(s.Epoch))
+	binary.LittleEndian.PutUint64(b[8:], uint64(e.Offset))
+	return xxh3.HashSeed(b[:], ^s.seed)
+}
+
+func hashValue(s []byte) uint64 { return xxh3.Hash(s) }
