@@ -1,8 +1,9 @@
 package eval
 
 import (
+	"cmp"
 	"math"
-	"sort"
+	"slices"
 )
 
 // AUC is the area under the ROC curve: the probability that a positive row
@@ -46,11 +47,12 @@ func order(v []float64, falling bool) []int {
 	for i := range idx {
 		idx[i] = i
 	}
-	sort.SliceStable(idx, func(a, b int) bool {
+	slices.SortFunc(idx, func(a, b int) int {
+		c := cmp.Compare(v[a], v[b])
 		if falling {
-			return v[idx[a]] > v[idx[b]]
+			c = -c
 		}
-		return v[idx[a]] < v[idx[b]]
+		return cmp.Or(c, a-b)
 	})
 	return idx
 }

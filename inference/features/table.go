@@ -73,15 +73,17 @@ func (c *column) bind(f *schemas.Feature, a arrow.Array) error {
 		}
 		c.nulls = a
 	}
+	ok := false
 	switch v := a.(type) {
 	case *array.Int64:
-		c.ints = v.Int64Values()
+		c.ints, ok = v.Int64Values(), f.Type != schemas.Time && f.Type != schemas.Ratio
 	case *array.Float64:
-		c.floats = v.Float64Values()
+		c.floats, ok = v.Float64Values(), f.Type == schemas.Ratio
 	case *array.Timestamp:
-		c.times = v.TimestampValues()
+		unit := v.DataType().(*arrow.TimestampType).Unit
+		c.times, ok = v.TimestampValues(), f.Type == schemas.Time && unit == arrow.Millisecond
 	}
-	if !arrow.TypeEqual(a.DataType(), f.Type.ArrowType()) {
+	if !ok {
 		return fmt.Errorf("reading window rows: column %s is %s, want %s", f.Name, a.DataType(), f.Type.ArrowType())
 	}
 	return nil
