@@ -44,6 +44,7 @@ func (p *Parser) purchases(e *Event) *Reject {
 // items checks every item and, without a total, sums them up.
 func (p *Parser) items(e *Event, hasTotal bool) *Reject {
 	p.out = p.out[:0]
+	over := false
 	for i := range p.scan.items {
 		it := &p.scan.items[i]
 		switch it.whole.form {
@@ -55,29 +56,27 @@ func (p *Parser) items(e *Event, hasTotal bool) *Reject {
 		}
 		p.out = append(p.out, Product{PriceMicros: NoPrice, Quantity: 1})
 		out := &p.out[len(p.out)-1]
-		reason, part := p.item(it, out)
-		if reason == "" && !hasTotal && out.PriceMicros == NoPrice {
-			reason, part = ReasonMissingField, "price"
-		}
-		if reason != "" {
+		if reason, part := p.item(it, out, hasTotal); reason != "" {
 			return p.no(reason, "items["+strconv.Itoa(i)+"]."+part)
 		}
 		e.Quantity += out.Quantity
-		if hasTotal {
+		if hasTotal || over {
 			continue
 		}
 		hi, lo := bits.Mul64(uint64(out.PriceMicros), uint64(out.Quantity))
-		if hi != 0 || lo > uint64(maxMicros-e.AmountMicros) {
-			return p.no(ReasonBadAmount, "items")
+		if over = hi != 0 || lo > uint64(maxMicros-e.AmountMicros); !over {
+			e.AmountMicros += int64(lo)
 		}
-		e.AmountMicros += int64(lo)
+	}
+	if over {
+		return p.no(ReasonBadAmount, "items")
 	}
 	e.Items = p.out
 	return nil
 }
 
 // item checks the parts of one item; what is wrong with which, or "".
-func (p *Parser) item(it *item, out *Product) (reason, part string) {
+func (p *Parser) item(it *item, out *Product, hasTotal bool) (reason, part string) {
 	for i, s := range [...]*[]byte{partID: &out.ID, partName: &out.Name, partCategory: &out.Category} {
 		if it.parts[i].form > formString {
 			return ReasonWrongType, [...]string{"product_id", "name", "category"}[i]
@@ -86,6 +85,9 @@ func (p *Parser) item(it *item, out *Product) (reason, part string) {
 	}
 	if reason := p.amount(it.parts[partPrice], &out.PriceMicros); reason != "" {
 		return reason, "price"
+	}
+	if out.PriceMicros == NoPrice && !hasTotal {
+		return ReasonMissingField, "price"
 	}
 	return p.quantity(it.parts[partQuantity], &out.Quantity), "quantity"
 }

@@ -169,18 +169,13 @@ func (f reference) purchases(e *refEvent, o map[string]any) {
 			p := refProduct{ID: str(it, "product_id", at+".product_id", false), Name: str(it, "name", at+".name", false),
 				Category: str(it, "category", at+".category", false), Price: -1}
 			x, priced := money(it, "price", at+".price")
-			p.Quantity = whole(it, "quantity", at+".quantity")
 			if priced {
 				p.Price = x.Int64()
 			} else if !hasTotal {
 				refuse("missing_field", at+".price")
 			}
-			if !hasTotal {
-				sum.Add(sum, new(big.Int).Mul(x, big.NewInt(p.Quantity)))
-				if sum.Cmp(big.NewInt(1e15)) > 0 {
-					refuse("bad_amount", "items")
-				}
-			}
+			p.Quantity = whole(it, "quantity", at+".quantity")
+			sum.Add(sum, x.Mul(x, big.NewInt(p.Quantity)))
 			e.Quantity += p.Quantity
 			e.Items = append(e.Items, p)
 		}
@@ -190,6 +185,8 @@ func (f reference) purchases(e *refEvent, o map[string]any) {
 	if hasTotal {
 		sum, _ = money(o, "total", "total")
 		field = "total"
+	} else if sum.Cmp(big.NewInt(1e15)) > 0 {
+		refuse("bad_amount", "items")
 	} else if len(e.Items) == 0 {
 		refuse("missing_field", "total")
 	}
