@@ -14,8 +14,7 @@ import (
 // MaxTokens is the most a row may have, [CLS] and [SEP] included.
 const MaxTokens = 128
 
-// maxTextBytes bounds the work a text can cost. A token of MaxTokens holds far less
-// than its share of it, white space aside.
+// maxTextBytes bounds the work a text can cost; words of 128 bytes would fill MaxTokens.
 const maxTextBytes = 16 << 10
 
 // Tokenizer is a WordPiece tokenizer with the special tokens of BERT.
@@ -45,6 +44,9 @@ func Parse(b []byte) (*Tokenizer, error) {
 	var doc map[string]json.RawMessage
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return nil, err
+	}
+	if doc["model"] == nil {
+		return nil, errors.New("no model")
 	}
 	doc["padding"], doc["truncation"] = json.RawMessage("null"), json.RawMessage("null")
 	b, err := json.Marshal(doc)
