@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	kafka "github.com/segmentio/kafka-go"
@@ -79,6 +80,12 @@ func (c *Client) CommittedOffsets(ctx context.Context, group string, partitions 
 		res, err := c.api.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: topics})
 		if err != nil {
 			return err
+		}
+		if errors.Is(res.Error, kafka.GroupIdNotFound) { // a group that never committed
+			for _, tp := range partitions {
+				out[tp] = Position{Offset: -1}
+			}
+			return nil
 		}
 		if res.Error != nil {
 			return fromError(res.Error)

@@ -50,7 +50,12 @@ func (c *Client) NewTransactor(ctx context.Context, txid string, cfg TransactorC
 // ProducerID returns the producer id and epoch held.
 func (t *Transactor) ProducerID() (id int64, epoch int16) { return t.id.producerID, t.id.epoch }
 
+// fail remembers an error. A transaction the coordinator does not know as open, though this transactor opened it, was
+// ended for it: by a takeover or because it timed out.
 func (t *Transactor) fail(err error) error {
+	if errors.Is(err, kafka.InvalidTransactionState) {
+		err = fmt.Errorf("%w: %w", ErrFenced, err)
+	}
 	if err != nil && t.broken == nil {
 		t.broken = err
 	}
