@@ -19,6 +19,8 @@ const blockRows = 128
 // heads computes all scores into the builders, block by block.
 func (w *work) heads(ctx context.Context, full bool) error {
 	w.out.Reserve(w.rows)
+	embeddings := w.out.Field(outEmbedding).(*array.FixedSizeListBuilder)
+	embeddings.ValueBuilder().Reserve(w.rows * w.s.model.Dim)
 	for lo := 0; lo < w.rows; lo += blockRows {
 		if err := ctx.Err(); err != nil {
 			return w.discard(err)
@@ -51,7 +53,9 @@ func (w *work) block(lo, hi int, full bool) error {
 		return err
 	}
 	if full {
-		w.project(lo, hi)
+		for i := lo; i < hi; i++ {
+			copy(w.x.Row(i - lo)[len(features.Inputs):], w.user[i].components)
+		}
 	}
 	w.effects.Resize(n, set.Cols)
 	w.churn, w.amount = resize(w.churn, n), resize(w.amount, n)
@@ -63,21 +67,6 @@ func (w *work) block(lo, hi int, full bool) error {
 		}
 	}
 	return nil
-}
-
-// project writes the text components beside the numeric inputs.
-func (w *work) project(lo, hi int) {
-	p := w.s.model.Text
-	w.embeddings.Resize(hi-lo, p.Dim)
-	for i := lo; i < hi; i++ {
-		copy(w.embeddings.Row(i-lo), w.user[i])
-	}
-	k := len(p.Bias)
-	w.components.Resize(hi-lo, k)
-	p.Apply(&w.components, &w.embeddings)
-	for i := range hi - lo {
-		copy(w.x.Row(i)[len(features.Inputs):], w.components.Row(i))
-	}
 }
 
 // Positions of the builders.
@@ -107,7 +96,7 @@ func (w *work) append(set *heads.Set, base float64, i, k int, full bool) error {
 	emb := f[outEmbedding].(*array.FixedSizeListBuilder)
 	if full {
 		emb.Append(true)
-		emb.ValueBuilder().(*array.Float32Builder).AppendValues(w.user[i], nil)
+		emb.ValueBuilder().(*array.Float32Builder).AppendValues(w.user[i].embedding, nil)
 	} else {
 		emb.Append(false)
 		emb.ValueBuilder().(*array.Float32Builder).AppendValues(w.zeros, nil)
@@ -173,23 +162,38 @@ func (w *work) appendReasons(b *array.ListBuilder, k int, scale float64) {
 	for j, e := range w.effects.Row(k) {
 		w.reasons[w.s.groups[j]] += float64(e)
 	}
-	entry := b.ValueBuilder().(*array.StructBuilder)
-	for range maxReasons {
-		best := 0
-		for g, e := range w.reasons {
-			if math.Abs(e) > math.Abs(w.reasons[best]) {
-				best = g
-			}
+	var top [maxReasons]reason
+	n := 0
+	for g, e := range w.reasons {
+		size := math.Abs(e)
+		if n == maxReasons && size <= top[n-1].size {
+			continue
 		}
-		effect := w.reasons[best] * scale
+		n = min(n+1, maxReasons)
+		at := n - 1
+		for at > 0 && top[at-1].size < size {
+			top[at] = top[at-1]
+			at--
+		}
+		top[at] = reason{group: g, size: size}
+	}
+	entry := b.ValueBuilder().(*array.StructBuilder)
+	name, size := entry.FieldBuilder(0).(*array.StringBuilder), entry.FieldBuilder(1).(*array.Float32Builder)
+	for _, r := range top[:n] {
+		effect := w.reasons[r.group] * scale
 		if math.Abs(effect) < minEffect {
 			return
 		}
 		entry.Append(true)
-		entry.FieldBuilder(0).(*array.StringBuilder).Append(w.s.names[best])
-		entry.FieldBuilder(1).(*array.Float32Builder).Append(float32(effect))
-		w.reasons[best] = 0
+		name.Append(w.s.names[r.group])
+		size.Append(float32(effect))
 	}
+}
+
+// reason is a group of inputs and the size of its effect before calibration.
+type reason struct {
+	group int
+	size  float64
 }
 
 // record joins the columns that pass through and the scores.

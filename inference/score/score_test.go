@@ -262,14 +262,3 @@ func TestScoreSmallAndWrongRecords(t *testing.T) {
 		t.Error("a failed call spoilt the next")
 	}
 }
-
-func BenchmarkScoreFromCache(b *testing.B) {
-	shop := fixture.New(2000, 1, 9)
-	s := scorer(b, &fixture.Embedder{})
-	mustScore(b, s, shop.Rows).Release()
-	b.ReportAllocs()
-	for b.Loop() {
-		mustScore(b, s, shop.Rows).Release()
-	}
-	b.ReportMetric(float64(b.N)*2000/b.Elapsed().Seconds(), "rows/s")
-}

@@ -57,7 +57,7 @@ type Scorer struct {
 	groups   []int    // reason of each input column
 	names    []string // of the reasons
 	base     [2]float64
-	vectors  *cache[xxh3.Uint128, []float32]
+	vectors  *cache[xxh3.Uint128, reading]
 	items    *cache[item, []float32]
 	moods    *cache[string, float32]
 	pool     sync.Pool
@@ -87,7 +87,7 @@ func New(b *bundle.Bundle, e Embedder, cfg Config) (*Scorer, error) {
 		cfg.Now = time.Now
 	}
 	s := &Scorer{bundle: b, model: m, embedder: e, texts: cfg.Texts, now: cfg.Now, alloc: memory.DefaultAllocator}
-	s.vectors = newCache[xxh3.Uint128, []float32](cfg.CacheEntries / 2)
+	s.vectors = newCache[xxh3.Uint128, reading](cfg.CacheEntries / 2)
 	s.items = newCache[item, []float32](cfg.CacheEntries / 2)
 	s.moods = newCache[string, float32](cfg.CacheEntries / 2)
 	s.base = [2]float64{m.Numeric.Churn.Ensemble.Base(), m.Full.Churn.Ensemble.Base()}

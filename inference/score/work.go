@@ -19,6 +19,9 @@ const dayMillis = 24 * 60 * 60 * 1000
 // item is an entry of the recent list as its text depends on it.
 type item struct{ name, category string }
 
+// reading is what the encoder made of a window's text, and its text components.
+type reading struct{ embedding, components []float32 }
+
 // work is the memory of one call, kept between calls.
 type work struct {
 	s      *Scorer
@@ -31,21 +34,21 @@ type work struct {
 	text  Texts
 	texts []string // to embed: windows, items and feedbacks not remembered
 	then  []func(v []float32)
-	user  [][]float32 // embedding of each row
-	moods []float32   // of each row with a feedback
+	user  []reading // of each row
+	moods []float32 // of each row with a feedback
 	// Texts met for the first time in this batch.
 	newItems   map[item][]float32
 	newMoods   map[string]float32
 	affinities [][]float32 // of each recent entry
 
-	x, embeddings, components, effects, hidden heads.Matrix
-	scratch                                    heads.Scratch
-	churn, amount                              []float64
-	sums                                       []float64 // of the categories
-	interests                                  []heads.Interest
-	reasons                                    []float64
-	zeros                                      []float32 // what lies under a NULL embedding
-	out                                        *array.RecordBuilder
+	x, effects    heads.Matrix
+	scratch       heads.Scratch
+	churn, amount []float64
+	sums          []float64 // of the categories
+	interests     []heads.Interest
+	reasons       []float64
+	zeros         []float32 // what lies under a NULL embedding
+	out           *array.RecordBuilder
 }
 
 func newWork(s *Scorer) *work {
@@ -181,10 +184,19 @@ func (w *work) wantUsers() {
 			continue
 		}
 		w.want(t, func(v []float32) {
-			cache.put(k, v)
-			w.user[i] = v
+			w.user[i] = w.read(v)
+			cache.put(k, w.user[i])
 		})
 	}
+}
+
+// read projects an embedding. It is remembered with it, for it costs as much as
+// all heads together.
+func (w *work) read(v []float32) reading {
+	p := w.s.model.Text
+	one := heads.NewMatrix(1, len(p.Bias))
+	p.Apply(one, &heads.Matrix{Rows: 1, Cols: len(v), Stride: len(v), Data: v})
+	return reading{embedding: v, components: one.Data}
 }
 
 // wantItems finds the affinities of all entries of the batch, and asks for the
