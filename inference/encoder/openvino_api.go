@@ -60,6 +60,15 @@ func loadOpenVINO(path string) (*openvinoAPI, error) {
 		}
 		return o.api, nil
 	}
+	a, err := newOpenVINO(path)
+	if err != nil {
+		return nil, err
+	}
+	o.path, o.api = path, a
+	return a, nil
+}
+
+func newOpenVINO(path string) (*openvinoAPI, error) {
 	h, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, fmt.Errorf("library %s: %w: %w", path, err, ErrUnavailable)
@@ -77,7 +86,6 @@ func loadOpenVINO(path string) (*openvinoAPI, error) {
 	}
 	a.build = cString(unsafe.Pointer(v.build))
 	a.versionFree(&v)
-	o.path, o.api = path, a
 	return a, nil
 }
 
