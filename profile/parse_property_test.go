@@ -3,8 +3,10 @@ package profile
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -149,6 +151,29 @@ func TestAmountsAgreeWithExactArithmetic(t *testing.T) {
 			total, strings.Join(items, ","), rapid.SampledFrom(genMoneys[:6]).Draw(t, "currency"))
 		agree(t, p, ref, []byte(value), Purchases, testNow)
 	})
+}
+
+func TestTimesAgreeWithTheCalendar(t *testing.T) {
+	first, last := int64(minTimeMillis), int64(maxTimeMillis)
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.Int64Range(first+86_400_000, last-86_400_000).Draw(t, "ms")
+		zone := time.FixedZone("", 60*rapid.IntRange(-23*60-59, 23*60+59).Draw(t, "minutes east"))
+		nanos := rapid.Int64Range(0, 999_999).Draw(t, "ns")
+		text := time.UnixMilli(want).Add(time.Duration(nanos)).In(zone).Format(time.RFC3339Nano)
+		if got, ok := parseTime([]byte(text)); !ok || got != want {
+			t.Fatalf("%s: %d, %v, want %d", text, got, ok, want)
+		}
+		if got, ok := parseMillis([]byte(strconv.FormatInt(want, 10))); !ok || got != want {
+			t.Fatalf("%d: %d, %v", want, got, ok)
+		}
+	})
+	// Every day of a cycle of the calendar.
+	for day := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2401; day = day.AddDate(0, 0, 1) {
+		text := day.Format(time.RFC3339)
+		if got, ok := parseTime([]byte(text)); !ok || got != day.UnixMilli() {
+			t.Fatalf("%s: %d, %v", text, got, ok)
+		}
+	}
 }
 
 func FuzzParse(f *testing.F) {

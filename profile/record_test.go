@@ -113,6 +113,23 @@ func TestRecordIsAboutAsLongAsItsJSON(t *testing.T) {
 	}
 }
 
+// TestStringsFromElsewhereAreCopied: a slice that only looks as if it were a part of the raw value,
+// by its capacity, must not become a reference.
+func TestStringsFromElsewhereAreCopied(t *testing.T) {
+	raw := append(make([]byte, 0, 16), "0123456789abcdef"...)
+	e := Event{
+		Source: Source{Topic: "x"}, Type: TypeFeedback, Raw: raw, User: append(make([]byte, 0, 8), "user"...), Text: raw[4:8],
+		Campaign: raw[2:5:5], ID: append([]byte{}, raw[12:]...), Product: Product{PriceMicros: NoPrice, Quantity: 1},
+	}
+	var r Record
+	if err := DecodeRecord(AppendEvent(nil, &e), &r); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Record{Kind: KindEvent, Event: e}, r, sameRecord); d != "" {
+		t.Fatal(d)
+	}
+}
+
 func TestDecodeRefusesWhatIsNoRecord(t *testing.T) {
 	whole := AppendWatermark(nil, &Watermark{Source: Source{Topic: "x"}, NextOffset: 300})
 	event := AppendEvent(nil, &Event{Source: Source{Topic: "x"}, Type: TypeSearch, User: []byte("u"), Product: Product{PriceMicros: NoPrice, Quantity: 1}})
