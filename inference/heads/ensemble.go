@@ -194,3 +194,26 @@ func (s *Set) validate() error {
 	}
 	return nil
 }
+
+// Widened returns the same heads reading more inputs, which they ignore.
+func (s *Set) Widened(cols int) Set {
+	w := *s
+	w.Cols = cols
+	w.Churn.Ensemble = s.Churn.Ensemble.widened(s.Cols, cols)
+	w.Spend.Amount = s.Spend.Amount.widened(s.Cols, cols)
+	return w
+}
+
+func (e *Ensemble) widened(from, to int) Ensemble {
+	w := *e
+	w.Linear.Weights = append(append([]float32(nil), e.Linear.Weights...), make([]float32, to-from)...)
+	if e.MLP != nil {
+		m := *e.MLP
+		m.W1 = make([]float32, m.Hidden*to)
+		for h := range m.Hidden {
+			copy(m.W1[h*to:], e.MLP.W1[h*from:(h+1)*from])
+		}
+		w.MLP = &m
+	}
+	return w
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"profilestream/inference/features"
@@ -12,9 +13,19 @@ import (
 	"profilestream/schemas"
 )
 
+// learnt is a model and the heads on numbers and text as they were fitted,
+// whether or not the model uses them.
+type learnt struct {
+	*heads.Model
+	withText heads.Set
+	textUsed bool
+}
+
 // fit makes a model of the rows: standardisation, text components, both sets of
-// heads and the bands. Sentiment and interests are added by the caller.
-func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (*heads.Model, error) {
+// heads and the bands. The text components are used only where they lower the
+// held-out loss of churn: the encoder has to earn its place. Sentiment and
+// interests are added by the caller.
+func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (*learnt, error) {
 	if err := s.usable(rows); err != nil {
 		return nil, err
 	}
@@ -34,10 +45,21 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	fold := s.folds(rows, o.Folds, o.Seed)
 	churn, spend := pick(s.churn, rows), pick(s.spend, rows)
 	n := len(features.Inputs)
-	if err := fitSet(ctx, &m.Numeric, x.Narrow(n), churn, spend, fold, o, nil, step); err != nil {
+	l := &learnt{Model: m}
+	bare, err := fitSet(ctx, &m.Numeric, x.Narrow(n), churn, spend, fold, o, step)
+	if err != nil {
 		return nil, err
 	}
-	return m, fitSet(ctx, &m.Full, x, churn, spend, fold, o, &m.Bands, step)
+	full, err := fitSet(ctx, &l.withText, x, churn, spend, fold, o, step)
+	if err != nil {
+		return nil, err
+	}
+	m.Full = l.withText
+	if l.textUsed = s.embeddings != nil && full.loss < bare.loss; !l.textUsed {
+		m.Full, full = m.Numeric.Widened(x.Cols), bare
+	}
+	m.Bands = full.bands()
+	return l, nil
 }
 
 // fitSteps is the number of times fit calls step.
@@ -119,33 +141,40 @@ func (s *sample) places(rows []int) [][]int {
 	return out
 }
 
-// fitSet fits churn and spending on one kind of input. bands, where not nil, is
-// set from the held-out scores.
-func fitSet(ctx context.Context, set *heads.Set, x *heads.Matrix, churn, spend []float64, fold []int, o *Options, bands *heads.Bands, step func()) error {
+// held is what a set of heads says about rows whose customers it did not see.
+type held struct {
+	loss         float64 // of churn
+	churn, value []float64
+}
+
+// bands puts the thresholds at the median and the upper fifth.
+func (h *held) bands() heads.Bands {
+	at := func(v []float64, q float64) float64 {
+		sorted := slices.Sorted(slices.Values(v))
+		return sorted[int(q*float64(len(sorted)-1))]
+	}
+	return heads.Bands{ChurnMedium: at(h.churn, .5), ChurnHigh: at(h.churn, .8), ValueMid: at(h.value, .5), ValueHigh: at(h.value, .8)}
+}
+
+// fitSet fits churn and spending on one kind of input.
+func fitSet(ctx context.Context, set *heads.Set, x *heads.Matrix, churn, spend []float64, fold []int, o *Options, step func()) (*held, error) {
 	set.Cols = x.Cols
 	c, err := crossfit(ctx, &problem{x: x, y: churn, fold: fold, loss: heads.Logistic, mlp: true}, o, step)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	set.Churn = heads.Classifier{Ensemble: c.ensemble, Calibration: *calibrate(c.held, churn, fold)}
 	if err := fitSpend(ctx, set, x, c.held, spend, fold, o, step); err != nil {
-		return err
+		return nil, err
 	}
-	if bands == nil {
-		return nil
-	}
-	p, v := make([]float64, len(churn)), make([]float64, len(churn))
+	h := &held{loss: heads.Logistic.Mean(c.held, churn), churn: make([]float64, len(churn)), value: make([]float64, len(churn))}
 	amount := make([]float64, len(churn))
 	set.Spend.Amount.Score(x, &heads.Scratch{}, amount)
 	for i, z := range c.held {
-		p[i] = set.Churn.Calibration.Probability(z)
-		v[i] = set.Spend.Value(z, amount[i])
+		h.churn[i] = set.Churn.Calibration.Probability(z)
+		h.value[i] = set.Spend.Value(z, amount[i])
 	}
-	sort.Float64s(p)
-	sort.Float64s(v)
-	at := func(v []float64, q float64) float64 { return v[int(q*float64(len(v)-1))] }
-	*bands = heads.Bands{ChurnMedium: at(p, .5), ChurnHigh: at(p, .8), ValueMid: at(v, .5), ValueHigh: at(v, .8)}
-	return nil
+	return h, nil
 }
 
 // fitSpend fits the two stages of spending. held is the held-out churn score.
@@ -172,13 +201,18 @@ func fitSpend(ctx context.Context, set *heads.Set, x *heads.Matrix, held, spend 
 		return err
 	}
 	s.Amount = a.ensemble
-	// The factor makes what is expected of the buyers, from scores that did not
-	// see them, sum to what they spent.
+	// The factor makes what is expected of all rows sum to what they spent. The
+	// buyers' amounts come from fits without them; the others were in no fit.
+	amount := make([]float64, len(spend))
+	s.Amount.Score(x, &heads.Scratch{}, amount)
+	for k, i := range buyers {
+		amount[i] = a.held[k]
+	}
 	s.Factor = 1
 	var want, got float64
-	for k, i := range buyers {
-		want += spend[i]
-		got += math.Exp(math.Min(s.MaxLog, math.Max(s.MinLog, a.held[k])))
+	for i, v := range spend {
+		want += v
+		got += s.Value(held[i], amount[i])
 	}
 	s.Factor = want / got
 	return nil

@@ -55,13 +55,20 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := texts(ctx, m, report, &d, &o); err != nil {
+	report.Notes["text"] = "left out of the bundle's model: it does not lower the held-out loss"
+	if m.textUsed {
+		report.Notes["text"] = "used by the bundle's model: it lowers the held-out loss"
+	}
+	if o.Embedder == nil {
+		report.Notes["text"] = "not read: trained without an encoder"
+	}
+	if err := texts(ctx, m.Model, report, &d, &o); err != nil {
 		return nil, err
 	}
 	if err := m.Validate(); err != nil {
 		return nil, fmt.Errorf("training: %w", err)
 	}
-	return finish(m, report)
+	return finish(m.Model, report)
 }
 
 func counter(o *Options, stage string) func() {
@@ -96,15 +103,16 @@ func finish(m *heads.Model, r *eval.Report) (*Result, error) {
 	return out, err
 }
 
-// judge measures the model, the model without text, its parts and the baselines
+// judge measures the model, the heads with and without text, its parts and the baselines
 // on the test rows.
-func (s *sample) judge(ctx context.Context, m *heads.Model, sp *split, o *Options) (*eval.Report, error) {
-	x, err := s.inputs(m, sp.test)
+func (s *sample) judge(ctx context.Context, m *learnt, sp *split, o *Options) (*eval.Report, error) {
+	x, err := s.inputs(m.Model, sp.test)
 	if err != nil {
 		return nil, err
 	}
 	n := len(sp.test)
 	full, bare := newScores(&m.Full, x), newScores(&m.Numeric, x.Narrow(len(features.Inputs)))
+	read := newScores(&m.withText, x)
 	base, err := s.baselines(ctx, sp)
 	if err != nil {
 		return nil, err
@@ -113,7 +121,8 @@ func (s *sample) judge(ctx context.Context, m *heads.Model, sp *split, o *Option
 		{Name: "recency", Score: base.recency, Probability: true},
 		{Name: "rfm logistic", Score: base.rfm, Probability: true},
 		{Name: "model", Score: full.churn, Probability: true},
-		{Name: "model without text", Score: bare.churn, Probability: true},
+		{Name: "numbers alone", Score: bare.churn, Probability: true},
+		{Name: "numbers and text", Score: read.churn, Probability: true},
 		{Name: "part: linear", Score: full.parts[heads.PartLinear], Probability: true},
 		{Name: "part: mlp", Score: full.parts[heads.PartMLP], Probability: true},
 		{Name: "part: trees", Score: full.parts[heads.PartForest], Probability: true},
@@ -121,7 +130,8 @@ func (s *sample) judge(ctx context.Context, m *heads.Model, sp *split, o *Option
 	value := []eval.Prediction{
 		{Name: "spend of the last 90 days", Score: base.spend90},
 		{Name: "model", Score: full.value, Probability: true},
-		{Name: "model without text", Score: bare.value, Probability: true},
+		{Name: "numbers alone", Score: bare.value, Probability: true},
+		{Name: "numbers and text", Score: read.value, Probability: true},
 	}
 	y, spend, users := pick(s.churn, sp.test), pick(s.spend, sp.test), pick(s.users, sp.test)
 	var churned float64
