@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// minimise runs limited-memory BFGS with an Armijo line search from x, which it
+// Minimise runs limited-memory BFGS with an Armijo line search from x, which it
 // overwrites with the best point. f returns the value and writes the gradient.
-func minimise(ctx context.Context, x []float64, iterations int, f func(x, grad []float64) float64) error {
+func Minimise(ctx context.Context, x []float64, iterations int, f func(x, grad []float64) float64) error {
 	const memory = 8
 	n := len(x)
 	g, gNew, xNew, dir := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
@@ -138,7 +138,7 @@ func FitLinear(ctx context.Context, x *Matrix, y []float64, loss Loss, l2 float6
 	d := x.Cols
 	w := make([]float64, d+1)
 	inv := 1 / math.Max(1, float64(x.Rows))
-	err := minimise(ctx, w, 200, func(w, g []float64) float64 {
+	err := Minimise(ctx, w, 200, func(w, g []float64) float64 {
 		return linearLoss(x, y, loss, l2, inv, w, g)
 	})
 	if err != nil {
