@@ -1,6 +1,7 @@
 // Package embed turns texts into vectors: tokenizer, cache, batches, breaker, encoder.
 //
-// It owns the embedding cache, the order and size of batches, and the circuit breaker
+// It owns the embedding cache (memory, and optionally a file shared by processes and kept
+// between runs), the order and size of batches, and the circuit breaker
 // around the encoder. Embedder.Embed is the scorer's way from text to vector.
 //
 // Invariants: a text's vector is the same bits whatever texts come with it, cached or

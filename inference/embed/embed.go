@@ -27,6 +27,7 @@ type Config struct {
 	MaxTokens   int           // of a text; 128
 	BatchTokens int           // of a batch, padding included; 4096
 	CacheMiB    int           // memory of the cache; 0 switches it off
+	CacheDir    string        // folder that keeps vectors between runs; empty: none
 	Timeout     time.Duration // of a batch; 30 s
 	Failures    uint32        // consecutive failed calls that open the breaker; 3
 	OpenFor     time.Duration // until an open breaker lets one call through; 5 s
@@ -57,6 +58,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("model.batch_tokens: %d is outside %d..%d", c.BatchTokens, token.MaxTokens, 1<<20)
 	case c.CacheMiB < 0 || c.CacheMiB > 1<<20:
 		return fmt.Errorf("model.cache_mib: %d is outside 0..%d", c.CacheMiB, 1<<20)
+	case c.CacheDir != "" && c.Model == "":
+		return errors.New("model.cache_dir: vectors on disk need the identity of the weights")
 	case c.Timeout < 0 || c.OpenFor < 0:
 		return errors.New("model.timeout: negative")
 	}
@@ -69,6 +72,7 @@ type Embedder struct {
 	tok     Tokenizer
 	enc     encoder.Encoder
 	cache   *cache
+	disk    *store // nil: none
 	salt    []byte
 	breaker *gobreaker.CircuitBreaker[[][]float32]
 	count   counters
@@ -82,6 +86,12 @@ func New(cfg Config, tok Tokenizer, enc encoder.Encoder) (*Embedder, error) {
 	cfg.setDefaults()
 	e := &Embedder{cfg: cfg, tok: tok, enc: enc, salt: []byte(cfg.Model + "\x00" + enc.Version() + "\x00")}
 	e.cache = newCache(int64(cfg.CacheMiB)<<20, enc.Dim())
+	if cfg.CacheDir != "" {
+		var err error
+		if e.disk, err = openStore(cfg.CacheDir, e.salt, enc.Dim()); err != nil {
+			return nil, err
+		}
+	}
 	e.breaker = gobreaker.NewCircuitBreaker[[][]float32](gobreaker.Settings{
 		Name:        "encoder",
 		Timeout:     cfg.OpenFor,
@@ -124,6 +134,7 @@ func (e *Embedder) Embed(ctx context.Context, texts []string) ([][]float32, erro
 		at[k] = len(misses)
 		misses = append(misses, miss{key: k, ids: ids, want: []int{i}})
 	}
+	misses = e.fromDisk(misses, out)
 	e.count.misses.Add(uint64(len(misses)))
 	if len(misses) == 0 {
 		return out, nil
@@ -134,12 +145,61 @@ func (e *Embedder) Embed(ctx context.Context, texts []string) ([][]float32, erro
 		return nil, err
 	}
 	for i, m := range misses {
-		e.cache.put(m.key, vectors[i])
-		for _, j := range m.want {
-			out[j] = vectors[i]
-		}
+		e.give(m, vectors[i], out)
 	}
+	e.toDisk(misses, vectors)
 	return out, nil
+}
+
+// give hands a vector to the texts that want it and to the memory cache.
+func (e *Embedder) give(m miss, v []float32, out [][]float32) {
+	e.cache.put(m.key, v)
+	for _, j := range m.want {
+		out[j] = v
+	}
+}
+
+// fromDisk serves what the disk has and returns the rest.
+func (e *Embedder) fromDisk(misses []miss, out [][]float32) []miss {
+	if e.disk == nil || len(misses) == 0 {
+		return misses
+	}
+	keys := make([]Key, len(misses))
+	for i, m := range misses {
+		keys[i] = m.key
+	}
+	rest := misses[:0]
+	for i, v := range e.disk.get(keys) {
+		if v == nil {
+			rest = append(rest, misses[i])
+			continue
+		}
+		e.give(misses[i], v, out)
+		e.count.disk.Add(1)
+	}
+	return rest
+}
+
+// toDisk keeps new vectors. A failure is counted, not returned: the vectors are right.
+func (e *Embedder) toDisk(misses []miss, vectors [][]float32) {
+	if e.disk == nil {
+		return
+	}
+	keys := make([]Key, len(misses))
+	for i, m := range misses {
+		keys[i] = m.key
+	}
+	if err := e.disk.put(keys, vectors); err != nil {
+		e.count.diskErrors.Add(1)
+	}
+}
+
+// Close closes the cache on disk; no Embed may follow.
+func (e *Embedder) Close() error {
+	if e.disk == nil {
+		return nil
+	}
+	return e.disk.close()
 }
 
 // guarded encodes the misses as one call in the eyes of the breaker, so that a

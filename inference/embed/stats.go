@@ -9,6 +9,7 @@ import (
 
 type counters struct {
 	texts, hits, misses, failures      atomic.Uint64
+	disk, diskErrors                   atomic.Uint64
 	batches, rows, tokens, paid, nanos atomic.Uint64
 }
 
@@ -26,7 +27,8 @@ func (c *counters) observe(rows [][]int32, took time.Duration) {
 
 // Stats are totals since the Embedder was made, and the present size of its cache.
 type Stats struct {
-	Texts, Hits, Misses, Evictions uint64
+	Texts, Hits, Misses, Evictions uint64 // Hits in memory or within a call; Misses were encoded
+	DiskHits, DiskErrors           uint64 // texts found on disk; failed writes and broken records
 	Failures                       uint64 // calls of Embed that returned an error
 	Batches, Rows                  uint64 // encoded
 	Tokens, PaddedTokens           uint64 // of the encoded rows, without and with padding
@@ -44,6 +46,10 @@ func (e *Embedder) Stats() Stats {
 		Tokens: e.count.tokens.Load(), PaddedTokens: e.count.paid.Load(),
 		EncodeTime:   time.Duration(e.count.nanos.Load()),
 		BreakerState: e.breaker.State().String(),
+	}
+	s.DiskHits, s.DiskErrors = e.count.disk.Load(), e.count.diskErrors.Load()
+	if e.disk != nil {
+		s.DiskErrors += e.disk.brokenRecords()
 	}
 	s.CacheEntries, s.CacheBytes, s.Evictions = e.cache.stats()
 	return s
