@@ -301,6 +301,8 @@ def read_items(obj):
         raise Reject("wrong_type", "items")
     for i, item in enumerate(items):
         at = "items[%d]" % i
+        if item is None:  # null means absent, everywhere
+            continue
         if not isinstance(item, dict):
             raise Reject("wrong_type", at)
         pid = read_string(item, "product_id", at + ".product_id")

@@ -120,7 +120,7 @@ class Admission(unittest.TestCase):
             self.assertEqual(self.amount(self.order(body)), want, body)
         for body, reason, field in (
                 (b'"total":-1e-300', "bad_amount", "total"), (b'"total":1000000000.0000000001', "bad_amount", "total"), (b'"total":1e99999999999999999999999999', "bad_amount", "total"),
-                (b'"total":"1"', "wrong_type", "total"), (b'"items":[]', "missing_field", "total"), (b'"items":[{}]', "missing_field", "items[0].price"),
+                (b'"total":"1"', "wrong_type", "total"), (b'"items":[]', "missing_field", "total"), (b'"items":[null]', "missing_field", "total"), (b'"items":[{}]', "missing_field", "items[0].price"),
                 (b'"items":[{"price":1},3]', "wrong_type", "items[1]"), (b'"items":[{"price":600000000,"quantity":2}]', "bad_amount", "items"),
                 (b'"items":[{"price":1,"quantity":1000001}]', "bad_amount", "items[0].quantity"), (b'"total":1,"currency":"usd"', "bad_currency", "currency"),
                 (b'"total":1,"currency":""', "bad_currency", "currency"), (b'"order_id":1,"total":"x"', "wrong_type", "order_id")):

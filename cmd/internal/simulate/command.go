@@ -26,8 +26,8 @@ const commandExample = `  # the shop of the end-to-end test: 200,000 events of 2
 
 const commandLong = `Writes a simulated shop's two streams into a folder, in the order in which the
 records arrive: clickstream.jsonl and purchases.jsonl, one record a line as
-{"kafka_ts","key","value"} (value_base64 where a value is not UTF-8). Beside
-them truth.jsonl has what no event tells (when a customer dropped out, the
+{"kafka_ts","key","value"} (value_base64 where a value is not UTF-8, null for a
+tombstone). Beside them truth.jsonl has what no event tells (when a customer dropped out, the
 purchase rate, the expected spend, the interests), feedback_truth.jsonl the
 sentiment behind each feedback, and summary.json the counts.
 
@@ -38,9 +38,8 @@ cancellations as refunds; codes that are no products count in the total only.`
 // Command is "profilectl simulate".
 func Command() *cobra.Command {
 	o := DefaultOptions()
-	o.PoisonCorpus = BasicPoison()
 	var out, start, retail string
-	var quiet bool
+	var quiet, huge bool
 	cmd := &cobra.Command{
 		Use:     "simulate --out DIR",
 		Short:   "Write a simulated shop's events, or an Online Retail file's, as JSON lines",
@@ -59,6 +58,7 @@ func Command() *cobra.Command {
 				return fmt.Errorf("start: %w", err)
 			}
 			o.Start = t
+			o.PoisonCorpus = PoisonCorpus(huge)
 			return runShop(cmd, o, out, quiet)
 		},
 	}
@@ -77,6 +77,7 @@ func Command() *cobra.Command {
 	f.DurationVar(&o.Lateness, "lateness", o.Lateness, "the pipeline's profile.lateness, which late events exceed")
 	f.Float64Var(&o.Duplicates, "duplicates", o.Duplicates, "fraction sent twice")
 	f.Float64Var(&o.Poison, "poison", o.Poison, "fraction of poison records added")
+	f.BoolVar(&huge, "poison-huge", false, "among the poison, values of up to 10 MB, which topics with default limits refuse")
 	f.Float64Var(&o.Bots, "bots", o.Bots, "fraction of the users that are bots")
 	f.Float64Var(&o.WithoutID, "without-id", o.WithoutID, "fraction of events without an event_id")
 	f.StringVar(&o.Currency, "currency", "", "currency written in orders; empty writes none (the pipeline's own)")

@@ -15,7 +15,7 @@ import (
 
 func smallOptions() Options {
 	o := DefaultOptions()
-	o.Users, o.Events, o.PoisonCorpus = 300, 30_000, BasicPoison()
+	o.Users, o.Events, o.PoisonCorpus = 300, 30_000, PoisonCorpus(false)
 	return o
 }
 
@@ -92,7 +92,7 @@ func TestEveryValidEventKeepsTheContract(t *testing.T) {
 
 func TestArrivalsAreAsAsked(t *testing.T) {
 	o := smallOptions()
-	o.Users, o.Events, o.Poison = 600, 60_000, 0.01
+	o.Users, o.Events, o.Poison = 600, 60_000, 0.02
 	s, all := collect(t, o)
 	sum := s.Summary()
 	within := func(name string, got, want, slack float64) {
@@ -106,9 +106,9 @@ func TestArrivalsAreAsAsked(t *testing.T) {
 	within("disorder", float64(sum.ByKind["delayed"])/n, o.Disorder, 0.08)
 	within("late", float64(sum.ByKind["late"])/n, o.Late, 0.25)
 	within("duplicates", float64(sum.ByKind["duplicate"])/n, o.Duplicates, 0.2)
-	within("poison", float64(sum.ByKind["poison"])/n, o.Poison, 0.25)
-	if len(sum.ByPoison) != len(BasicPoison()) {
-		t.Errorf("%d classes of poison, want %d", len(sum.ByPoison), len(BasicPoison()))
+	within("poison", float64(sum.ByKind["poison"])/n, o.Poison, 0.15)
+	if len(sum.ByPoison) != len(PoisonCorpus(false)) {
+		t.Errorf("%d classes of poison, want %d", len(sum.ByPoison), len(PoisonCorpus(false)))
 	}
 	newest, last := map[string]int64{}, int64(0)
 	for _, e := range all {
@@ -210,6 +210,7 @@ func TestLinesCarryTheRecords(t *testing.T) {
 		"plain":        {KafkaMillis: 5, Key: []byte("k"), Value: []byte(`{"a":"b\n"}`)},
 		"no key":       {KafkaMillis: 6, Value: []byte("x\x00y")},
 		"not UTF-8":    {KafkaMillis: 7, Key: []byte("\xff"), Value: []byte("\xe9")},
+		"tombstone":    {KafkaMillis: 9, Key: []byte("k")},
 		"empty, empty": {KafkaMillis: 8, Key: []byte{}, Value: []byte{}},
 	} {
 		var got struct {
@@ -229,7 +230,7 @@ func TestLinesCarryTheRecords(t *testing.T) {
 		if got.Value != nil {
 			value = []byte(*got.Value)
 		}
-		if got.KafkaTS != e.KafkaMillis || !bytes.Equal(key, e.Key) || (key == nil) != (e.Key == nil) || !bytes.Equal(value, e.Value) {
+		if got.KafkaTS != e.KafkaMillis || !bytes.Equal(key, e.Key) || (key == nil) != (e.Key == nil) || (value == nil) != (e.Value == nil) || !bytes.Equal(value, e.Value) {
 			t.Errorf("%s: %s", name, AppendLine(nil, &e))
 		}
 	}

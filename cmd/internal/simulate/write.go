@@ -137,21 +137,22 @@ func (w *dirWriter) abandon() {
 // AppendLine writes a record as one line of a topic's file, without the
 // newline: {"kafka_ts","key","value"}, where a key or value that is not UTF-8
 // is in "key_base64" or "value_base64" instead. A record without a key has
-// "key":null.
+// "key":null, a tombstone "value":null.
 func AppendLine(b []byte, e *Event) []byte {
 	b = append(b, `{"kafka_ts":`...)
 	b = strconv.AppendInt(b, e.KafkaMillis, 10)
-	if e.Key == nil {
-		b = append(b, `,"key":null`...)
-	} else {
-		b = appendBytes(b, "key", e.Key)
-	}
+	b = appendBytes(b, "key", e.Key)
 	b = appendBytes(b, "value", e.Value)
 	return append(b, '}')
 }
 
 func appendBytes(b []byte, name string, v []byte) []byte {
-	if utf8.Valid(v) {
+	switch {
+	case v == nil:
+		b = append(b, ',', '"')
+		b = append(b, name...)
+		return append(b, `":null`...)
+	case utf8.Valid(v):
 		return appendField(b, name, string(v))
 	}
 	b = append(b, ',', '"')
