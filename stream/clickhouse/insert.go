@@ -10,6 +10,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
+
+	"profilestream/stream/failpoint"
 )
 
 const (
@@ -147,6 +149,7 @@ func (w *Writer) deliver(ctx context.Context, t *table, e *encoded) error {
 		_, err := w.breaker.Execute(func() (struct{}, error) { return struct{}{}, w.attempt(ctx, t, e) })
 		switch {
 		case err == nil:
+			failpoint.Hit("sink.block_acknowledged")
 			w.deps.Metrics.blockSent(t.name, e, now().Sub(begin))
 			return nil
 		case ctx.Err() != nil:

@@ -67,7 +67,7 @@ func (f *fakeSender) stored(table string) string {
 }
 
 // withFake runs body with a writer to a fake server, on a fake clock.
-func withFake(t *testing.T, f *fakeSender, change func(*Config, *Deps), body func(w *Writer)) {
+func withFake(t *testing.T, f *fakeSender, change func(*Config, *Deps), body func(t *testing.T, w *Writer)) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := Config{Addr: []string{"fake"}, Database: "d", Run: "live", BatchRows: 100, BatchInterval: time.Second}.withDefaults()
 		var deps Deps
@@ -78,7 +78,7 @@ func withFake(t *testing.T, f *fakeSender, change func(*Config, *Deps), body fun
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.Run(ctx) }()
-		body(w)
+		body(t, w)
 		cancel()
 		<-ended
 	})
@@ -93,7 +93,7 @@ func addUsers(t *testing.T, w *Writer, ctx context.Context, n int) (Ticket, erro
 
 func TestABlockClosesByRowsOrByTime(t *testing.T) {
 	f := &fakeSender{}
-	withFake(t, f, nil, func(w *Writer) {
+	withFake(t, f, nil, func(t *testing.T, w *Writer) {
 		begin := time.Now()
 		for range 3 { // 150 rows: the limit is passed by a whole record
 			if _, err := addUsers(t, w, t.Context(), 50); err != nil {
@@ -119,7 +119,7 @@ func TestABlockClosesByRowsOrByTime(t *testing.T) {
 
 func TestFlushDoesNotWaitForTheInterval(t *testing.T) {
 	f := &fakeSender{}
-	withFake(t, f, func(c *Config, _ *Deps) { c.BatchInterval = time.Hour }, func(w *Writer) {
+	withFake(t, f, func(c *Config, _ *Deps) { c.BatchInterval = time.Hour }, func(t *testing.T, w *Writer) {
 		begin := time.Now()
 		if _, err := addUsers(t, w, t.Context(), 3); err != nil {
 			t.Fatal(err)
@@ -135,7 +135,7 @@ func TestFlushDoesNotWaitForTheInterval(t *testing.T) {
 
 func TestAwayMeansWaitAndProbeNeverDrop(t *testing.T) {
 	f := &fakeSender{away: true}
-	withFake(t, f, nil, func(w *Writer) {
+	withFake(t, f, nil, func(t *testing.T, w *Writer) {
 		ticket, err := addUsers(t, w, t.Context(), 100)
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +175,7 @@ func TestAFullQueueBlocksAdd(t *testing.T) {
 	rec := scoredRows(rowSpec{users: 100, version: 1, asOf: noon})
 	size := recordBytes(rec)
 	rec.Release()
-	withFake(t, f, func(c *Config, _ *Deps) { c.MaxQueuedBytes = 3 * size }, func(w *Writer) {
+	withFake(t, f, func(c *Config, _ *Deps) { c.MaxQueuedBytes = 3 * size }, func(t *testing.T, w *Writer) {
 		for i := range 3 {
 			if _, err := addUsers(t, w, t.Context(), 100); err != nil {
 				t.Fatalf("record %d: %v", i, err)

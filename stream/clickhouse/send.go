@@ -10,6 +10,8 @@ import (
 
 	"github.com/ClickHouse/ch-go/compress"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"profilestream/stream/failpoint"
 )
 
 func newSender(c *Client) sender {
@@ -60,6 +62,9 @@ type frames struct {
 func (f *frames) Read(p []byte) (int, error) {
 	for len(f.out) == 0 {
 		if f.err != nil {
+			if f.err == io.EOF {
+				failpoint.Hit("sink.block_sent")
+			}
 			return 0, f.err
 		}
 		if f.in == nil {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -50,7 +51,34 @@ func Real(tb testing.TB) *Broker {
 	if os.Getenv("PROFILESTREAM_KAFKA") != "real" {
 		tb.Skip("SKIPPED: needs Apache Kafka. Set PROFILESTREAM_KAFKA=real to start one (Java and the jars of set-up), or PROFILESTREAM_KAFKA_TEST_BROKER=host:port")
 	}
-	return startReal(tb, 1)
+	sharedMu.Lock()
+	defer sharedMu.Unlock()
+	if shared == nil {
+		dir, err := os.MkdirTemp("", "profilestream-kafka")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		shared, sharedDir = startReal(tb, 1, dir), dir
+	}
+	return &Broker{Addrs: shared.Addrs}
+}
+
+// The broker that the tests of one package share; starting one takes many seconds.
+var (
+	sharedMu  sync.Mutex
+	shared    *Broker
+	sharedDir string
+)
+
+// StopShared ends the broker that Real started. A package that calls Real calls it after its last test.
+func StopShared() {
+	sharedMu.Lock()
+	defer sharedMu.Unlock()
+	if shared != nil {
+		shared.Kill()
+		os.RemoveAll(sharedDir)
+		shared = nil
+	}
 }
 
 // RealOwned returns Apache Kafka of that many nodes whose processes the test may kill, or skips the test loudly.
@@ -59,28 +87,28 @@ func RealOwned(tb testing.TB, nodes int) *Broker {
 	if os.Getenv("PROFILESTREAM_KAFKA") != "real" {
 		tb.Skip("SKIPPED: kills brokers, so it needs its own Apache Kafka: set PROFILESTREAM_KAFKA=real (Java and the jars of set-up)")
 	}
-	return startReal(tb, nodes)
+	b := startReal(tb, nodes, tb.TempDir())
+	tb.Cleanup(b.Kill)
+	return b
 }
 
-func startReal(tb testing.TB, nodes int) *Broker {
+func startReal(tb testing.TB, nodes int, data string) *Broker {
 	tb.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	script := filepath.Join(filepath.Dir(here), "..", "..", "e2e", "kafka", "kafka-dev")
-	data := tb.TempDir()
 	port := freePorts(tb, 2*nodes)
+	// It panics because the last call comes when the test that started the broker has gone.
 	run := func(command string) string {
 		cmd := exec.Command(script, command)
 		cmd.Env = append(os.Environ(), fmt.Sprintf("NODES=%d", nodes), fmt.Sprintf("PORT=%d", port), "DATA="+data, "HEAP=384m")
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); err != nil {
-			tb.Fatalf("kafka-dev %s: %v: %s", command, err, errs.String())
+			panic(fmt.Sprintf("kafka-dev %s: %v: %s", command, err, errs.String()))
 		}
 		return out.String()
 	}
-	b := &Broker{Addrs: strings.Fields(run("start")), Kill: func() { run("kill") }, Start: func() { run("start") }}
-	tb.Cleanup(func() { run("kill") })
-	return b
+	return &Broker{Addrs: strings.Fields(run("start")), Kill: func() { run("kill") }, Start: func() { run("start") }}
 }
 
 // freePorts finds a run of n consecutive ports that nobody listens on.

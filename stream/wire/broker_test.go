@@ -18,7 +18,14 @@ import (
 	"profilestream/stream/kafkatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+type withBroker struct{ *testing.M }
+
+func (m withBroker) Run() int {
+	defer kafkatest.StopShared()
+	return m.M.Run()
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withBroker{m}) }
 
 // onBrokers runs a test against the in-process Kafka and, where there is one, Apache Kafka.
 func onBrokers(t *testing.T, fn func(t *testing.T, b *kafkatest.Broker)) {

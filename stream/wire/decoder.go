@@ -43,6 +43,8 @@ type Decoder struct {
 	pending bool  // rec was decoded but not handed out yet
 	until   int64 // Next stops before a record with a larger timestamp
 	room    int64 // and after this many records
+	count   int64
+	newest  int64 // timestamp of the last record handed out
 }
 
 // Reset points the decoder at a record set that was fetched from offset from. aborted must be ordered by first offset.
@@ -62,6 +64,8 @@ func (d *Decoder) Next() *Record {
 		return nil
 	}
 	d.room--
+	d.count++
+	d.newest = d.rec.Timestamp
 	d.pending = false
 	d.next = d.rec.Offset + 1
 	if d.left == 0 {
@@ -83,6 +87,9 @@ func (d *Decoder) Peek() *Record {
 
 // Limit makes Next stop before a record stamped after untilMillis, and after n more records.
 func (d *Decoder) Limit(untilMillis, n int64) { d.until, d.room = untilMillis, n }
+
+// Count returns how many records Next has handed out since Reset, and the timestamp of the last one.
+func (d *Decoder) Count() (records, lastTimestampMillis int64) { return d.count, d.newest }
 
 // Err returns what ended the decoding early; it wraps ErrCorrupt where the bytes are bad.
 func (d *Decoder) Err() error { return d.err }

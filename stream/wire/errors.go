@@ -136,6 +136,9 @@ func fromCode(code kafka.Error) error {
 	return code
 }
 
+// WithSentinel gives an error that kafka-go made from a broker's code the sentinel it stands for.
+func WithSentinel(err error) error { return fromError(err) }
+
 // fromError gives errors that kafka-go made from codes their sentinels.
 func fromError(err error) error {
 	var code kafka.Error
