@@ -40,7 +40,7 @@ func benchmarkWriter(b *testing.B, history bool) {
 	const perMessage, perOp = 250, 20000
 	rec := scoredRows(rowSpec{users: perMessage, version: 1, asOf: noon, trigger: schemas.TriggerLive})
 	defer rec.Release()
-	cpu := cpuSeconds(b)
+	cpu, begin := cpuSeconds(b), time.Now()
 	for b.Loop() {
 		for n := 0; n < perOp; n += perMessage {
 			if _, err := w.AddScored(b.Context(), rec, Meta{History: history}); err != nil {
@@ -52,7 +52,7 @@ func benchmarkWriter(b *testing.B, history bool) {
 		b.Fatal(err)
 	}
 	rows := float64(b.N) * perOp
-	b.ReportMetric(rows/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(rows/time.Since(begin).Seconds(), "rows/s") // with the flush, which the timer leaves out
 	b.ReportMetric((cpuSeconds(b)-cpu)/rows*1e6, "cpu-us/row")
 }
 
