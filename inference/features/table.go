@@ -181,6 +181,16 @@ func (t *Table) value(in *Input, i int) (x float64, ok bool) {
 	}
 }
 
+// Value is the value of a feature (position in schemas.Features) of row i in
+// whole units; NaN where it is NULL. Times are in ms.
+func (t *Table) Value(feature, i int) float64 {
+	c := &t.cols[feature]
+	if c.null(i) {
+		return math.NaN()
+	}
+	return c.at(i)
+}
+
 // Raw writes the inputs of row i, not standardised, to dst (len(Inputs));
 // missing values are NaN. It serves training.
 func (t *Table) Raw(i int, dst []float64) {

@@ -2,21 +2,25 @@ package train
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
+	"profilestream/inference/lifetime"
 	"profilestream/schemas"
 )
 
-// baselines are the simple models on the test rows.
+// baselines are the simple models on the test rows. silent and bought are nil
+// where the histories allow no BG/NBD.
 type baselines struct {
 	recency, rfm, spend90 []float64
+	silent, bought        []float64
 }
 
-// baselines fits recency alone and recency, frequency, money on the training
-// rows.
-func (s *sample) baselines(ctx context.Context, sp *split) (*baselines, error) {
+// baselines fits recency alone, recency, frequency and money, and the lifetime
+// models on the training rows.
+func (s *sample) baselines(ctx context.Context, sp *split, o *Options) (*baselines, error) {
 	recency := []string{"log.days_since_last_order", "null.days_since_last_order"}
 	rfm := append(recency, "log.orders_total", "log.revenue_total")
 	b := &baselines{}
@@ -32,7 +36,56 @@ func (s *sample) baselines(ctx context.Context, sp *split) (*baselines, error) {
 	for k, i := range sp.test {
 		b.spend90[k] = s.raw(i)[column(name)]
 	}
-	return b, nil
+	return b, s.lifetimes(ctx, sp, o, b)
+}
+
+// lifetimes fits BG/NBD and Gamma-Gamma on the training rows, with weeks as the
+// unit of time.
+func (s *sample) lifetimes(ctx context.Context, sp *split, o *Options, b *baselines) error {
+	var hs []lifetime.History
+	var ss []lifetime.Spending
+	for _, i := range sp.train {
+		if h, money, ok := s.history(i); ok {
+			hs, ss = append(hs, h), append(ss, money)
+		}
+	}
+	buying, err := lifetime.FitBGNBD(ctx, hs)
+	if err == nil {
+		var paying *lifetime.GammaGamma
+		if paying, err = lifetime.FitGammaGamma(ctx, ss); err == nil {
+			b.silent, b.bought = make([]float64, len(sp.test)), make([]float64, len(sp.test))
+			t := o.horizon.Hours() / 24 / 7
+			for k, i := range sp.test {
+				b.silent[k] = 1
+				if h, money, ok := s.history(i); ok {
+					b.silent[k] = buying.Silent(h, t)
+					b.bought[k] = buying.Expected(h, t) * paying.Amount(money)
+				}
+			}
+		}
+	}
+	if errors.Is(err, lifetime.ErrHistory) {
+		return nil
+	}
+	return err
+}
+
+// history reads a row's purchases; ok is false for who never bought.
+func (s *sample) history(i int) (h lifetime.History, money lifetime.Spending, ok bool) {
+	t, at := s.locate(i)
+	table := s.tables[t]
+	n := table.Value(schemas.Life(schemas.OrdersTotal), at)
+	since := table.Value(schemas.Life(schemas.DaysSinceLastOrder), at)
+	if !(n >= 1) || math.IsNaN(since) {
+		return h, money, false
+	}
+	if n > 1 {
+		h.Repeats = n - 1
+		h.Last = table.Value(schemas.Life(schemas.MeanOrderGapDays), at) * (n - 1) / 7
+	}
+	h.Age = h.Last + since/7
+	money = lifetime.Spending{Purchases: n, Mean: table.Value(schemas.Life(schemas.RevenueTotal), at) / n}
+	return h, money, true
 }
 
 func column(name string) int {

@@ -22,7 +22,7 @@ type Dataset struct {
 	Rows  []arrow.Record // of schemas.WindowRows
 	Churn []bool         // no purchase in the horizon
 	Spend []float64      // purchases less refunds in the horizon, in the currency
-	// Horizon is the time that the labels look ahead.
+	// Horizon is the time that the labels look ahead; 90 days where it is 0.
 	Horizon time.Duration
 	// Feedback teaches sentiment; without it the bundle has none.
 	Feedback []Labelled

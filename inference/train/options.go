@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"time"
 
 	"profilestream/inference/heads"
 	"profilestream/inference/score"
@@ -24,6 +25,7 @@ type Options struct {
 	HalfLifeDays float64
 	// Progress is called with the steps done and to do; may be nil.
 	Progress func(stage string, done, total int)
+	horizon  time.Duration
 }
 
 func (o *Options) setDefaults() error {

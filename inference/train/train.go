@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"profilestream/inference/eval"
 	"profilestream/inference/features"
@@ -18,12 +19,19 @@ type Result struct {
 	JSON, HTML []byte
 }
 
+// defaultHorizon is the horizon of the contract's value.
+const defaultHorizon = 90 * 24 * time.Hour
+
 // Train fits a model twice: once without the test rows, to evaluate it and the
 // baselines on them, and once on all rows, which is the model returned. Errors
 // say what the data lack.
 func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
+	}
+	o.horizon = d.Horizon
+	if o.horizon == 0 {
+		o.horizon = defaultHorizon
 	}
 	s, err := open(&d, o.Texts)
 	if err != nil {
@@ -35,7 +43,7 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	sp := s.hold(o.TestShare, d.Horizon, o.Seed)
+	sp := s.hold(o.TestShare, o.horizon, o.Seed)
 	if len(sp.test) == 0 {
 		return nil, errors.New("training: no rows are left for the test: more customers or a larger test share are needed")
 	}
@@ -113,7 +121,7 @@ func (s *sample) judge(ctx context.Context, m *learnt, sp *split, o *Options) (*
 	n := len(sp.test)
 	full, bare := newScores(&m.Full, x), newScores(&m.Numeric, x.Narrow(len(features.Inputs)))
 	read := newScores(&m.withText, x)
-	base, err := s.baselines(ctx, sp)
+	base, err := s.baselines(ctx, sp, o)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +140,10 @@ func (s *sample) judge(ctx context.Context, m *learnt, sp *split, o *Options) (*
 		{Name: "model", Score: full.value, Probability: true},
 		{Name: "numbers alone", Score: bare.value, Probability: true},
 		{Name: "numbers and text", Score: read.value, Probability: true},
+	}
+	if base.silent != nil {
+		churn = append(churn, eval.Prediction{Name: "BG/NBD", Score: base.silent, Probability: true})
+		value = append(value, eval.Prediction{Name: "BG/NBD and Gamma-Gamma", Score: base.bought, Probability: true})
 	}
 	y, spend, users := pick(s.churn, sp.test), pick(s.spend, sp.test), pick(s.users, sp.test)
 	var churned float64
