@@ -16,49 +16,44 @@ type windowCounts = [schemas.NumWindows]int64
 
 // distinct counts the distinct values of one set in every window.
 func (p *LogPartition) distinct(u *user, top *openDay, s edges, set int) windowCounts {
-	open, exact := 0, true
-	for d := top; d != nil; d = d.older {
-		n := len(d.sets[set].keys)
-		open += n
-		exact = exact && n <= sketchSize
-	}
-	for i := range u.base.limits {
-		if l := &u.base.limits[i]; l.day >= s.from(schemas.Window365d) && l.limit[set] != 0 {
-			exact = false
-		}
-	}
 	var out windowCounts
-	if !exact {
+	if !p.exact(u, top, s, set) {
 		for w := range out {
 			out[w] = p.estimate(u, top, s, set, w)
 		}
 		return out
 	}
-	base := u.base.hashes[set]
-	union := open > 0 && (top.older != nil || len(base) > 0)
-	if union {
-		p.scratch.reset(open)
-	}
-	p.shortDistinct(&out, top, s, set, union)
-	p.dayDistinct(&out, u, top, s, set, union)
+	p.shortDistinct(&out, top, s, set)
+	p.dayDistinct(&out, u, top, s, set)
 	return out
 }
 
-// shortDistinct counts the windows of one hour and of 24 hours, and with union leaves the hashes
-// of as_of's day in the scratch.
-func (p *LogPartition) shortDistinct(out *windowCounts, top *openDay, s edges, set int, union bool) {
+// exact says whether all days of all windows hold all their hashes.
+func (p *LogPartition) exact(u *user, top *openDay, s edges, set int) bool {
+	for d := top; d != nil && (!d.folded || d.day >= s.day-1); d = d.older {
+		if len(d.sets[set].keys) > sketchSize {
+			return false
+		}
+	}
+	for i := range u.base.limits {
+		if l := &u.base.limits[i]; l.day >= s.from(schemas.Window365d) && l.limit[set] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// shortDistinct counts the windows of one hour and of 24 hours.
+func (p *LogPartition) shortDistinct(out *windowCounts, top *openDay, s edges, set int) {
 	d := top
+	var today []uint64
 	if d != nil && d.day == s.day {
 		k := &d.sets[set]
-		out[schemas.Window24h] = int64(len(k.keys))
+		today = k.keys
+		out[schemas.Window24h] = int64(len(today))
 		for _, slot := range k.slots {
 			if int(slot) >= s.hour {
 				out[schemas.Window1h]++
-			}
-		}
-		if union {
-			for _, h := range k.keys {
-				p.scratch.insert(h)
 			}
 		}
 		d = d.older
@@ -66,9 +61,13 @@ func (p *LogPartition) shortDistinct(out *windowCounts, top *openDay, s edges, s
 	if d == nil || d.day != s.day-1 || s.hours24 >= 0 {
 		return
 	}
+	p.scratch.reset(len(today))
+	for _, h := range today {
+		p.scratch.insert(h)
+	}
 	k := &d.sets[set]
 	for i, slot := range k.slots {
-		if int(slot) < s.hours24+slotsDay || p.scratchHas(k.keys[i], union) {
+		if int(slot) < s.hours24+slotsDay || p.scratch.has(k.keys[i]) {
 			continue
 		}
 		out[schemas.Window24h]++
@@ -78,11 +77,9 @@ func (p *LogPartition) shortDistinct(out *windowCounts, top *openDay, s edges, s
 	}
 }
 
-func (p *LogPartition) scratchHas(h uint64, union bool) bool { return union && p.scratch.has(h) }
-
 // dayDistinct counts the windows of whole days. The base's hashes each stand under one day only,
-// so those that no open day has are counted by their tiles.
-func (p *LogPartition) dayDistinct(out *windowCounts, u *user, top *openDay, s edges, set int, union bool) {
+// so those that no other day has are counted by their tiles.
+func (p *LogPartition) dayDistinct(out *windowCounts, u *user, top *openDay, s edges, set int) {
 	w, n := schemas.Window7d, int64(0)
 	start := s.from(w)
 	next := func(day int32) bool {
@@ -95,18 +92,18 @@ func (p *LogPartition) dayDistinct(out *windowCounts, u *user, top *openDay, s e
 		}
 		return true
 	}
-	for d := top; d != nil && next(d.day); d = d.older {
-		keys := d.sets[set].keys
-		switch {
-		case !union:
-			n += int64(len(keys))
-		case d.day == s.day: // inserted by shortDistinct
-			n = int64(len(keys))
-		default:
-			for _, h := range keys {
-				if p.scratch.insert(h) {
-					n++
-				}
+	open := 0
+	for d := top; d != nil && !d.folded; d = d.older {
+		open += len(d.sets[set].keys)
+	}
+	union := open > 0
+	if union {
+		p.scratch.reset(open)
+	}
+	for d := top; d != nil && !d.folded && next(d.day); d = d.older {
+		for _, h := range d.sets[set].keys {
+			if p.scratch.insert(h) {
+				n++
 			}
 		}
 	}
@@ -186,20 +183,20 @@ type part struct {
 	slot   int
 }
 
-// openParts lists what of the open days lies in a window.
+// openParts lists what of the open days lies in a window, and not in the base.
 func (p *LogPartition) openParts(top *openDay, s edges, set, w int) []part {
 	var parts []part
 	for d := top; d != nil; d = d.older {
 		slot := 0
 		switch w {
-		case schemas.Window1h, schemas.Window24h:
+		case schemas.Window1h, schemas.Window24h: // folded or not: the base has no such tiles
 			slot = s.hour
 			if w == schemas.Window24h {
 				slot = s.hours24
 			}
 			slot += int(s.day-d.day) * slotsDay
 		default:
-			if d.day < s.from(w) {
+			if d.folded || d.day < s.from(w) {
 				slot = slotsDay
 			}
 		}

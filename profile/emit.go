@@ -152,17 +152,9 @@ func (p *LogPartition) close(last int32) {
 	p.closed = last
 }
 
-func (p *LogPartition) closeDay(u *user, d *openDay) {
-	p.fold(u, d)
-	p.buryDay(u, d)
-	u.remove(d)
-	p.freeDay(d)
-	u.baseDirty = true
-	p.markUser(u)
-}
-
 func (p *LogPartition) dayRow(u *user, day int32, trigger uint8, version int64) {
 	asOf := dayEnd(day)
+	p.foldThrough(u, day)
 	p.compute(u, asOf)
 	p.days.add(u.id, asOf, version, trigger, &p.row)
 }

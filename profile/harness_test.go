@@ -164,7 +164,7 @@ func (r *runner) emitLive() {
 
 func (r *runner) take() {
 	r.t.Helper()
-	for _, row := range readRows(r.t, r.p.Days().Take()) {
+	for _, row := range r.rows(r.p.Days()) {
 		k := rowKey{row.user, row.asOf}
 		if old, ok := r.days[k]; ok && old.version > row.version {
 			r.t.Fatalf("version of %v went back from %d to %d", k, old.version, row.version)
@@ -174,7 +174,7 @@ func (r *runner) take() {
 		r.days[k] = row
 		r.nDays++
 	}
-	for _, row := range readRows(r.t, r.p.Live().Take()) {
+	for _, row := range r.rows(r.p.Live()) {
 		if old, ok := r.live[row.user]; ok && (old.asOf > row.asOf || old.version > row.version) {
 			r.t.Fatalf("live row went back: %+v to %+v", old, row)
 		}
@@ -199,6 +199,13 @@ func (r *runner) checkpoint(restart bool) {
 	if restart {
 		r.open()
 	}
+}
+
+func (r *runner) rows(b *profile.RowBatch) []gotRow {
+	if b.Len() == 0 {
+		return nil
+	}
+	return readRows(r.t, b.Take())
 }
 
 func readRows(t fataler, rec arrow.Record) []gotRow {
@@ -278,7 +285,7 @@ func (r *runner) check(o *oracleState) error {
 		return fmt.Errorf("%d live rows, want %d", len(r.live), len(users))
 	}
 	for user, row := range r.live {
-		if want := o.liveAsOf(user); row.asOf != want {
+		if want := o.liveAsOf(users[user], due[user]); row.asOf != want {
 			return fmt.Errorf("live row of %s as of %d, want %d", user, row.asOf, want)
 		}
 		if err := compareRow(row, users[user]); err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // lifeFeatures fills the whole-life features and the newest Kafka time as of a time: the base
-// and the open days up to top.
+// and the days up to top that are not folded into it.
 func (p *LogPartition) lifeFeatures(u *user, top *openDay, asOf int64) {
 	r, b := &p.row, &u.base
 	first, last := b.first, b.last
@@ -17,7 +17,7 @@ func (p *LogPartition) lifeFeatures(u *user, top *openDay, asOf int64) {
 	// Open days go from new to old and are all newer than the base.
 	hadEvents, hadOrders := events > 0, orders > 0
 	newest, newestOrder := true, true
-	for d := top; d != nil; d = d.older {
+	for d := top; d != nil && !d.folded; d = d.older {
 		start := dayStart(d.day)
 		if newest {
 			last, newest = start+int64(d.last), false
@@ -58,7 +58,7 @@ func (p *LogPartition) lists(u *user, top *openDay, s edges) {
 	r := &p.row
 	list := u.base.recent
 	r.feedback = u.base.feedback
-	for d := top; d != nil; d = d.older {
+	for d := top; d != nil && !d.folded; d = d.older {
 		r.feedback = newerFeedback(r.feedback, d.feedback)
 		if len(d.recent) > 0 {
 			p.mergedTo = mergeRecent(p.mergedTo[:0], list, d.recent)

@@ -146,13 +146,13 @@ func (o *oracleState) dayRows() map[string]map[int64]string {
 	return out
 }
 
-// liveAsOf is the as_of of the user's latest row.
-func (o *oracleState) liveAsOf(user string) int64 {
+// liveAsOf is the as_of of a user's latest row, given the days that are due.
+func (o *oracleState) liveAsOf(events []shopEvent, due map[int64]string) int64 {
 	t := int64(0)
-	for _, e := range o.users()[user] {
+	for _, e := range events {
 		t = max(t, e.ts)
 	}
-	for day := range o.dayRows()[user] {
+	for day := range due {
 		t = max(t, (day+1)*oDay-1)
 	}
 	return t

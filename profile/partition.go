@@ -180,6 +180,7 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 	d := u.find(day)
 	id := s.eventID(e)
 	if d == nil {
+		p.unfoldFrom(u, day)
 		d = p.newDay(day)
 		u.insert(d)
 		p.openUsers[day] = append(p.openUsers[day], u)
@@ -189,11 +190,15 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 	} else if len(d.ids.keys) >= p.cfg.MaxEventsUserDay {
 		s.hot++
 		if d.bits&dayHot == 0 {
+			p.unfoldFrom(u, day)
 			d.bits |= dayHot
 			p.changed(u, d, offset)
 		}
 		p.divert(ReasonHot, e)
 		return nil
+	}
+	if d.folded {
+		p.unfoldFrom(u, day)
 	}
 	s.applied++
 	d.ids.add(id)

@@ -3,6 +3,7 @@ package profile
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // Kinds of state record: the first byte of the key. Then come the user id, and after a NUL,
@@ -157,6 +158,7 @@ func (p *LogPartition) Changes(last LastRecord, fn func(key, value []byte) error
 			continue
 		}
 		if u.baseDirty {
+			p.unfoldFrom(u, math.MinInt32)
 			w.base(u)
 		}
 		for d := u.open; d != nil; d = d.older {
@@ -280,6 +282,7 @@ func (p *LogPartition) sweep() {
 	}
 	for _, u := range p.users {
 		list(u.base.recent, u.base.feedback)
+		list(u.base.closed.recent, u.base.closed.feedback)
 		for d := u.open; d != nil; d = d.older {
 			list(d.recent, d.feedback)
 		}

@@ -8,7 +8,7 @@ import (
 // maxInlineHashes is how many hashes a base record holds itself, of both sets together.
 const maxInlineHashes = 4000
 
-// appendBase appends the state record of a user's base:
+// appendBase appends the state record of a user's closed days; no open day may be folded:
 //
 //	version, offset + 1, flags (1 corrected), events, first, last - first, orders, first order,
 //	last - first order, revenue, kafka time;
@@ -103,6 +103,7 @@ func decodeBase(value []byte, t *contents) (*decodedBase, error) {
 		out.hashes = r.hashes(out.hashes, n)
 	}
 	s.recent, s.feedback = r.entries(t)
+	s.closed = s.summary
 	if err := r.ended(); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type openDay struct {
 	first, last, firstOrder, lastOrder int32
 
 	corrected bool // the day was passed when last changed
+	folded    bool // counted in the base, as all older ones then are
 	dirty     bool
 	stored    bool // the state topic holds the day
 	storedIDs int  // ids of which the state topic has a whole copy in chunks
@@ -51,6 +52,7 @@ type openDay struct {
 	ids      hashSet // of the applied events, in order of arrival
 	recent   []entry
 	feedback entry
+	moved    []movedHash // what folding took from older tiles
 }
 
 // find returns the user's open day, or nil.
@@ -202,6 +204,9 @@ func (p *LogPartition) freeDay(d *openDay) {
 	}
 	clear(d.recent)
 	n.recent = d.recent[:0]
+	if cap(d.moved) <= reuseHashes {
+		n.moved = d.moved[:0]
+	}
 	*d = n
 	p.freeDays = d
 }

@@ -137,7 +137,7 @@ func (p *LogPartition) dayWindows(u *user, top *openDay, s edges) {
 		newerDay, newer = day, bits
 		return true
 	}
-	for d := top; d != nil && w < schemas.NumWindows; d = d.older {
+	for d := top; d != nil && !d.folded && w < schemas.NumWindows; d = d.older {
 		bits := d.bits
 		if d.peak() {
 			bits |= dayPeak
