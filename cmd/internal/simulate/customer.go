@@ -6,6 +6,9 @@ import (
 	"math/rand/v2"
 )
 
+// moodHazard is how strongly an unhappy mood raises the hazard of leaving.
+const moodHazard = 3.2
+
 // never is the time of a customer with nothing more to do.
 const never = int64(math.MaxInt64)
 
@@ -86,7 +89,7 @@ func newCustomer(o *Options, index int, scale, botsPerDay float64) *customer {
 		c.lang = chinese
 	}
 	c.client = choose(r, []float64{0.6, 0.25, 0.15})
-	c.sessionsPerDay = gamma(r, 1.8, s.sessions/1.8) + 0.01
+	c.sessionsPerDay = gamma(r, 1.0, s.sessions) + 0.02
 	c.conversion = beta(r, 6*s.conversion, 6*(1-s.conversion))
 	// Mean order values follow the gamma-gamma model's inverse gamma.
 	c.meanCents = clamp(s.orderCents*3/gamma(r, 4, 1), 300, 200_000)
@@ -171,7 +174,7 @@ func (c *customer) plan(now, end int64, visited bool) {
 	}
 	until := min(c.next, end)
 	days := float64(until-now) / float64(dayMillis)
-	hazard := c.hazardPerDay * math.Exp(-2.2*c.mood)
+	hazard := c.hazardPerDay * math.Exp(-moodHazard*c.mood)
 	if days > 0 && r.Float64() < 1-math.Exp(-hazard*days) {
 		c.leave(now+1+int64(r.Float64()*float64(until-now-1)), end)
 		return

@@ -54,7 +54,7 @@ func (c *customer) step(o *Options, cat *catalogue, emit func(*customer, *event)
 		c.leave(c.last+1+c.behave.Int64N(2*dayMillis), end)
 		return
 	}
-	c.mood = clamp(c.mood+0.15*(c.baseMood-c.mood)+0.12*c.behave.NormFloat64(), -1.2, 1.2)
+	c.mood = clamp(c.mood+0.07*(c.baseMood-c.mood)+0.10*c.behave.NormFloat64(), -1.2, 1.2)
 	c.drift()
 	c.plan(c.last, end, true)
 }
@@ -125,7 +125,7 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 			}
 		}
 	}
-	if r.Float64() < 0.03 {
+	if r.Float64() < 0.05 {
 		// Unasked feedback tells the mood, and with it the hazard of leaving.
 		tone := clamp(0.8*c.mood+0.3*r.NormFloat64(), -1, 1)
 		p := cat.pick(r, focus)

@@ -61,7 +61,7 @@ func (s *Shop) truth(c *customer) Truth {
 	}
 	t.PurchasesPerDay = c.sessionsPerDay * c.conversion * math.Exp(0.3*c.baseMood)
 	t.MeanOrderValue = c.meanCents / 100
-	hazard := c.hazardPerDay*math.Exp(-2.2*c.baseMood) + t.PurchasesPerDay*c.leaveAfterBuy
+	hazard := c.hazardPerDay*math.Exp(-moodHazard*c.baseMood) + t.PurchasesPerDay*c.leaveAfterBuy
 	days := 90.0
 	if hazard > 1e-9 {
 		days = (1 - math.Exp(-90*hazard)) / hazard
