@@ -6,8 +6,9 @@ import (
 )
 
 // Minimise runs limited-memory BFGS with an Armijo line search from x, which it
-// overwrites with the best point. f returns the value and writes the gradient.
-func Minimise(ctx context.Context, x []float64, iterations int, f func(x, grad []float64) float64) error {
+// overwrites with the best point, until a step gains less than tolerance of the
+// value. f returns the value and writes the gradient.
+func Minimise(ctx context.Context, x []float64, iterations int, tolerance float64, f func(x, grad []float64) float64) error {
 	const memory = 8
 	n := len(x)
 	g, gNew, xNew, dir := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
@@ -57,7 +58,7 @@ func Minimise(ctx context.Context, x []float64, iterations int, f func(x, grad [
 				ss, ys = ss[1:], ys[1:]
 			}
 		}
-		done := fx-fNew <= 1e-10*(math.Abs(fx)+1e-10)
+		done := fx-fNew <= tolerance*math.Abs(fx)
 		copy(x, xNew)
 		copy(g, gNew)
 		fx = fNew
@@ -138,7 +139,7 @@ func FitLinear(ctx context.Context, x *Matrix, y []float64, loss Loss, l2 float6
 	d := x.Cols
 	w := make([]float64, d+1)
 	inv := 1 / math.Max(1, float64(x.Rows))
-	err := Minimise(ctx, w, 200, func(w, g []float64) float64 {
+	err := Minimise(ctx, w, 200, 1e-7, func(w, g []float64) float64 {
 		return linearLoss(x, y, loss, l2, inv, w, g)
 	})
 	if err != nil {
@@ -151,6 +152,24 @@ func FitLinear(ctx context.Context, x *Matrix, y []float64, loss Loss, l2 float6
 	return out, nil
 }
 
+// mixed is the inner product in four sums, which hide the latency of the
+// additions.
+func mixed(a []float32, b []float64) float64 {
+	b = b[:len(a)]
+	var s0, s1, s2, s3 float64
+	for len(a) >= 4 && len(b) >= 4 {
+		s0 += float64(a[0]) * b[0]
+		s1 += float64(a[1]) * b[1]
+		s2 += float64(a[2]) * b[2]
+		s3 += float64(a[3]) * b[3]
+		a, b = a[4:], b[4:]
+	}
+	for i, v := range a {
+		s0 += float64(v) * b[i]
+	}
+	return s0 + s1 + s2 + s3
+}
+
 // linearLoss is the objective of FitLinear; w and g hold the bias last.
 func linearLoss(x *Matrix, y []float64, loss Loss, l2, inv float64, w, g []float64) float64 {
 	d := x.Cols
@@ -158,10 +177,7 @@ func linearLoss(x *Matrix, y []float64, loss Loss, l2, inv float64, w, g []float
 	var total float64
 	for i := range x.Rows {
 		row := x.Row(i)
-		z := w[d]
-		for j, v := range row {
-			z += float64(v) * w[j]
-		}
+		z := w[d] + mixed(row, w)
 		l, e := loss.at(z, y[i])
 		total += l
 		e *= inv

@@ -79,12 +79,12 @@ type mlpTrainer struct {
 	second [4][]float32
 	decay  [4]float32
 	steps  int
-	h      []float32
+	x, h   Matrix // of a batch
 	keep   []float32
 }
 
 func newMLPTrainer(m *MLP, d int, o MLPOptions) *mlpTrainer {
-	t := &mlpTrainer{m: m, d: d, o: o, b2: []float32{m.B2}, h: make([]float32, m.Hidden), keep: make([]float32, m.Hidden)}
+	t := &mlpTrainer{m: m, d: d, o: o, b2: []float32{m.B2}, keep: make([]float32, m.Hidden)}
 	t.params = [4][]float32{m.W1, m.B1, m.W2, t.b2}
 	for p, v := range t.params {
 		t.grads[p], t.first[p], t.second[p] = make([]float32, len(v)), make([]float32, len(v)), make([]float32, len(v))
@@ -95,46 +95,58 @@ func newMLPTrainer(m *MLP, d int, o MLPOptions) *mlpTrainer {
 
 // batch adds the gradient of the mean loss of the rows, and returns that loss.
 func (t *mlpTrainer) batch(x *Matrix, y []float64, rows []int, loss Loss, rng *rand.Rand) float64 {
-	m, d := t.m, t.d
-	g1, gb1, g2, gb2 := t.grads[0], t.grads[1], t.grads[2], t.grads[3]
+	m := t.m
+	t.x.Resize(len(rows), t.d)
+	for k, i := range rows {
+		copy(t.x.Row(k), x.Row(i))
+	}
+	t.h.Resize(len(rows), m.Hidden)
+	MulT(&t.h, &t.x, m.W1, m.B1)
 	inv := 1 / float64(len(rows))
 	var total float64
-	for _, i := range rows {
-		row := x.Row(i)
+	for k, i := range rows {
+		h := t.h.Row(k)
+		t.drop(h, rng)
 		z := t.b2[0]
-		for j := range t.h {
-			t.keep[j] = 1
-			if t.o.Dropout > 0 {
-				t.keep[j] = 0
-				if rng.Float64() >= t.o.Dropout {
-					t.keep[j] = float32(1 / (1 - t.o.Dropout))
-				}
-			}
-			h := float32(0)
-			if t.keep[j] != 0 {
-				h = max(0, dot(row, m.W1[j*d:(j+1)*d], m.B1[j])) * t.keep[j]
-			}
-			t.h[j] = h
-			z += h * m.W2[j]
+		for j, v := range h {
+			z += v * m.W2[j]
 		}
 		l, e := loss.at(float64(z), y[i])
 		total += l
-		dz := float32(e * inv)
-		gb2[0] += dz
-		for j, h := range t.h {
-			if h == 0 {
-				continue
-			}
-			g2[j] += dz * h
-			dh := dz * m.W2[j] * t.keep[j]
-			gb1[j] += dh
-			g := g1[j*d : (j+1)*d]
-			for k, v := range row {
-				g[k] += dh * v
-			}
-		}
+		t.back(t.x.Row(k), h, float32(e*inv))
 	}
 	return total * inv
+}
+
+// drop applies the ReLU and inverted dropout to the hidden units of a row, and
+// leaves in keep what multiplies their gradients.
+func (t *mlpTrainer) drop(h []float32, rng *rand.Rand) {
+	scale := float32(1 / (1 - t.o.Dropout))
+	for j, v := range h {
+		t.keep[j] = scale
+		if v <= 0 || t.o.Dropout > 0 && rng.Float64() < t.o.Dropout {
+			t.keep[j] = 0
+			v = 0
+		}
+		h[j] = v * scale
+	}
+}
+
+// back adds the gradients of a row whose score has the gradient dz.
+func (t *mlpTrainer) back(row, h []float32, dz float32) {
+	t.grads[3][0] += dz
+	for j, k := range t.keep {
+		if k == 0 {
+			continue
+		}
+		t.grads[2][j] += dz * h[j]
+		dh := dz * t.m.W2[j] * k
+		t.grads[1][j] += dh
+		g := t.grads[0][j*t.d : (j+1)*t.d]
+		for c, v := range row {
+			g[c] += dh * v
+		}
+	}
 }
 
 // step applies AdamW to the gathered gradients and clears them.

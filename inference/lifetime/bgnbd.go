@@ -46,7 +46,7 @@ func FitBGNBD(ctx context.Context, hs []History) (*BGNBD, error) {
 		m, outside := params(p)
 		return -m.likelihood(hs)/float64(len(hs)) + outside
 	}
-	if err := heads.Minimise(ctx, p, 300, numeric(f)); err != nil {
+	if err := heads.Minimise(ctx, p, 300, 1e-12, numeric(f)); err != nil {
 		return nil, err
 	}
 	m, _ := params(p)

@@ -28,12 +28,12 @@ func dataset(users, cutoffs int) Dataset {
 }
 
 func quick() Options {
-	return Options{Seed: 3, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 3, Epochs: 5, Rounds: 30, Trials: 1, Hidden: 8, Components: 8}
+	return Options{Seed: 3, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, Epochs: 4, Rounds: 25, Trials: 1, Hidden: 8, Components: 8}
 }
 
 func TestTrainBeatsRecencyAndRepeats(t *testing.T) {
 	t.Parallel()
-	d := dataset(500, 2)
+	d := dataset(350, 2)
 	r, err := Train(context.Background(), d, quick())
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestTrainBeatsRecencyAndRepeats(t *testing.T) {
 	if m, rec := by["model"].AUC.Value, by["recency"].AUC.Value; m <= rec {
 		t.Errorf("the model's AUC %v is not above recency's %v", m, rec)
 	}
-	again, err := Train(context.Background(), dataset(500, 2), quick())
+	again, err := Train(context.Background(), dataset(350, 2), quick())
 	if err != nil {
 		t.Fatal(err)
 	}
