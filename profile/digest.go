@@ -14,7 +14,7 @@ import (
 // Layout, little-endian: uvarint length of the user id, the id, as_of, the features (8 bytes
 // each, 0 where NULL), one byte of which nullable features are there, flags (4), the number of
 // list entries (1), then for each entry and for the feedback (0, 0 if none): kind<<48 | time, and
-// xxh3-64 of kind, lengths and strings.
+// xxh3-64 of the lengths of id and name (2 bytes each), id, name and category.
 func (r *row) digest(buf []byte, user string, asOf int64) (uint64, []byte) {
 	le := binary.LittleEndian
 	b := binary.AppendUvarint(buf[:0], uint64(len(user)))

@@ -12,8 +12,9 @@
 // # A log partition
 //
 // LogPartition folds the records of one partition of the event log. Each user has a base, all
-// closed days in daily tiles, and one record for each day still open, in five-minute tiles. A
-// row is as of the end of a day or of the user's last event, never anything else; therefore closed
+// closed days in daily tiles, and one record for each day still open, in five-minute tiles. Open
+// days whose rows went out are folded into the base in memory, not in the state topic, and
+// unfolded when an event changes one: a row reads a few tiles, however long lateness is. A row is as of the end of a day or of the user's last event, never anything else; therefore closed
 // days need no finer tiles, and a hash of a product needs to stand only under the newest closed
 // day, and under the newest slot of an open day, that saw it.
 //
@@ -31,7 +32,7 @@
 //   - Rows of one user, as_of and version have one content, and versions of a user only grow.
 //   - The state of any open day is base plus open days up to it, exactly.
 //   - A user's memory is bounded by Config and the longest window: 372 daily tiles, 288 slots an
-//     open day, 1,024 hashes a closed day and set, a logarithm more an open one, 21 list entries,
+//     open day, 1,024 hashes a closed day and set, a logarithm more an open one, 16 list entries,
 //     MaxEventsUserDay event ids an open day.
 //   - State records carry a version and a checksum; what does not fit is refused, never guessed.
 //
@@ -39,8 +40,8 @@
 //
 //   - Flag bot: one of the 30 days up to as_of has a five-minute tile of 100 events or more, and
 //     those days hold no purchase. Flag hot: one of them had events over MaxEventsUserDay.
-//   - Lists hold the newest distinct entries of the last 365 days: 6 products viewed, 3 put in the
-//     cart, 5 bought, 2 refunded, 3 queries, 2 ad clicks; strings are cut at 128 bytes. The newest
+//   - Lists hold the newest distinct entries of the last 365 days: 5 products viewed, 2 put in the
+//     cart, 5 bought, 1 refunded, 2 queries, 1 ad click; strings are cut at 128 bytes. The newest
 //     feedback, cut at 512 bytes, is kept for life. Equal times are ordered by content.
 //   - Estimates of distinct counts apply above 1,024 values a UTC day; up to there counts are exact.
 //   - Sums of money and of quantities wrap at 2^63 (9.2e12 units of currency a user).

@@ -276,7 +276,7 @@ func oracleRecent(events []shopEvent, t int64) []string {
 		ts      int64
 		content string
 	}
-	keep := map[int]int{1: 6, 2: 3, 3: 5, 4: 2, 5: 3, 6: 2}
+	keep := map[int]int{1: 5, 2: 2, 3: 5, 4: 1, 5: 2, 6: 1}
 	newest := map[string]item{}
 	lo := t/oDay*oDay + oDay - 365*oDay
 	put := func(kind int, ts int64, id, name, cat string) {

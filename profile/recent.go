@@ -24,19 +24,18 @@ const recentKinds = kindFeedback + 1
 
 // newestK is how many distinct entries of each kind a user's lists hold.
 var newestK = [recentKinds]int{
-	schemas.RecentView: 6, schemas.RecentCart: 3, schemas.RecentPurchase: 5,
-	schemas.RecentRefund: 2, schemas.RecentSearch: 3, schemas.RecentAdClick: 2, kindFeedback: 1,
+	schemas.RecentView: 5, schemas.RecentCart: 2, schemas.RecentPurchase: 5,
+	schemas.RecentRefund: 1, schemas.RecentSearch: 2, schemas.RecentAdClick: 1, kindFeedback: 1,
 }
 
 // maxRecent is the length of a full list of all kinds.
-const maxRecent = 6 + 3 + 5 + 2 + 3 + 2
+const maxRecent = 5 + 2 + 5 + 1 + 2 + 1
 
 // content is what a list entry shows. It is interned: equal contents of a partition are one.
 type content struct {
-	hash         uint64 // of kind and strings
+	hash         uint64 // of the strings and their lengths
 	text         string // id, name and category, one after the other
 	idLen, named uint16 // length of the id, and of id and name together
-	kind         uint8
 }
 
 func (c *content) id() string       { return c.text[:c.idLen] }
@@ -47,7 +46,7 @@ func (c *content) compare(o *content) int {
 	if c == o {
 		return 0
 	}
-	return cmp.Or(cmp.Compare(c.kind, o.kind), strings.Compare(c.id(), o.id()),
+	return cmp.Or(strings.Compare(c.id(), o.id()),
 		strings.Compare(c.name(), o.name()), strings.Compare(c.category(), o.category()))
 }
 
@@ -59,29 +58,30 @@ type contents struct {
 }
 
 func (t *contents) intern(kind uint8, id, name, category []byte) *content {
-	id, name, category = clip(id, maxNameBytes), clip(name, maxNameBytes), clip(category, maxNameBytes)
+	most := maxNameBytes
 	if kind == kindFeedback {
-		name = clip(name, maxFeedbackBytes)
+		most = maxFeedbackBytes
 	}
-	return t.internClipped(kind, id, name, category)
+	id, name, category = clip(id, maxNameBytes), clip(name, most), clip(category, maxNameBytes)
+	return t.internClipped(id, name, category)
 }
 
-func (t *contents) internClipped(kind uint8, id, name, category []byte) *content {
+func (t *contents) internClipped(id, name, category []byte) *content {
 	// Lengths stand before the strings, so that the hash tells ("a","b") from ("ab","").
-	b := append(t.buf[:0], kind, byte(len(id)), byte(len(id)>>8), byte(len(name)), byte(len(name)>>8))
+	b := append(t.buf[:0], byte(len(id)), byte(len(id)>>8), byte(len(name)), byte(len(name)>>8))
 	b = append(append(append(b, id...), name...), category...)
 	t.buf = b
-	text := b[5:]
+	text := b[4:]
 	h := xxh3.Hash(b)
 	for at := h; ; at++ {
 		c, ok := t.byHash[at]
 		if !ok {
-			c = &content{hash: h, text: string(text), kind: kind,
+			c = &content{hash: h, text: string(text),
 				idLen: uint16(len(id)), named: uint16(len(id) + len(name))}
 			t.byHash[at] = c
 			return c
 		}
-		if c.kind == kind && int(c.idLen) == len(id) && int(c.named) == len(id)+len(name) && c.text == string(text) {
+		if int(c.idLen) == len(id) && int(c.named) == len(id)+len(name) && c.text == string(text) {
 			return c
 		}
 	}
@@ -106,8 +106,8 @@ type entry struct {
 
 const timeBits = 48
 
-func newEntry(atMillis int64, c *content) entry {
-	return entry{uint64(c.kind)<<timeBits | (1<<timeBits - 1 - uint64(atMillis)), c}
+func newEntry(kind uint8, atMillis int64, c *content) entry {
+	return entry{uint64(kind)<<timeBits | (1<<timeBits - 1 - uint64(atMillis)), c}
 }
 
 func (e entry) kind() uint8     { return uint8(e.key >> timeBits) }
@@ -205,7 +205,7 @@ func (p *LogPartition) addEventRecent(d *openDay, e *Event) {
 		}
 	case TypeSearch:
 		if len(e.Query) > 0 {
-			d.recent = addRecent(d.recent, newEntry(at, p.contents.intern(schemas.RecentSearch, nil, e.Query, nil)))
+			d.recent = addRecent(d.recent, newEntry(schemas.RecentSearch, at, p.contents.intern(schemas.RecentSearch, nil, e.Query, nil)))
 		}
 	case TypeAdClick:
 		ad := e.Product
@@ -214,13 +214,13 @@ func (p *LogPartition) addEventRecent(d *openDay, e *Event) {
 		}
 		p.addProduct(d, schemas.RecentAdClick, at, &ad)
 	case TypeFeedback:
-		d.feedback = newerFeedback(d.feedback, newEntry(at, p.contents.intern(kindFeedback, nil, e.Text, nil)))
+		d.feedback = newerFeedback(d.feedback, newEntry(kindFeedback, at, p.contents.intern(kindFeedback, nil, e.Text, nil)))
 	}
 }
 
 func (p *LogPartition) addProduct(d *openDay, kind uint8, atMillis int64, pr *Product) {
 	if len(pr.ID)+len(pr.Name)+len(pr.Category) > 0 {
-		d.recent = addRecent(d.recent, newEntry(atMillis, p.contents.intern(kind, pr.ID, pr.Name, pr.Category)))
+		d.recent = addRecent(d.recent, newEntry(kind, atMillis, p.contents.intern(kind, pr.ID, pr.Name, pr.Category)))
 	}
 }
 

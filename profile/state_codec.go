@@ -125,7 +125,7 @@ func (d *decoder) entry(t *contents) entry {
 	if d.what != "" {
 		return entry{}
 	}
-	return newEntry(at, t.internClipped(kind, id, name, category))
+	return newEntry(kind, at, t.internClipped(id, name, category))
 }
 
 func appendEntries(b []byte, list []entry, feedback entry) []byte {

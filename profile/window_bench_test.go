@@ -1,9 +1,11 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -23,47 +25,62 @@ func reportCPU(b *testing.B, start time.Duration, n int, unit string) {
 	b.ReportMetric(float64(cpuTime(b)-start)/float64(n), "cpu-ns/"+unit)
 }
 
-// benchLog is a made-up shop: 2,000 users, 60 days, 100 events a user, in order of time with 10 %
-// of the events moved by up to a day; a watermark each hour of event time.
+// benchLog is a made-up shop: sessions of five events some minutes apart, in order of time but for
+// 10 % of the events, which come up to a day late; a watermark each hour of event time.
 func benchLog(users, days, perUser int) []Record {
+	const session = 5
 	rnd := rand.New(rand.NewPCG(1, 2))
-	n := users * perUser
-	log := make([]Record, 0, n+days*24+1)
 	src := Source{Topic: "clickstream"}
-	log = append(log, Record{Kind: KindSourceSet, SourceSet: SourceSet{Sources: []Source{src}}})
-	start := dayStart(20_000)
-	span := int64(days) * dayMillis
+	start, length := dayStart(20_000), int64(days)*dayMillis
+	type arrival struct {
+		at int64
+		e  Event
+	}
+	var events []arrival
+	for i := range users * perUser / session {
+		at := start + rnd.Int64N(length-hourMillis)
+		user := fmt.Appendf(nil, "user-%d", rnd.IntN(users))
+		for k := range session {
+			at += rnd.Int64N(6 * 60_000)
+			a := arrival{at, sessionEvent(rnd, at, user, i*session+k)}
+			if rnd.IntN(10) == 0 {
+				a.at += rnd.Int64N(dayMillis)
+			}
+			events = append(events, a)
+		}
+	}
+	slices.SortFunc(events, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
+	log := []Record{{Kind: KindSourceSet, SourceSet: SourceSet{Sources: []Source{src}}}}
 	next := int64(0)
-	for i := range n {
-		at := span * int64(i) / int64(n)
-		if at >= next {
-			log = append(log, Record{Kind: KindWatermark, Watermark: Watermark{Source: src, WMillis: start + at}})
-			next = at + hourMillis
+	for i := range events {
+		a := &events[i]
+		if a.at >= next {
+			log = append(log, Record{Kind: KindWatermark, Watermark: Watermark{Source: src, WMillis: a.at}})
+			next = a.at + hourMillis
 		}
-		if rnd.IntN(10) == 0 {
-			at = max(0, at-rnd.Int64N(dayMillis))
-		}
-		e := Event{
-			Source: src, Offset: int64(i), KafkaMillis: start + at, TimeMillis: start + at,
-			Type: Type(1 + rnd.IntN(9)), User: fmt.Appendf(nil, "user-%d", rnd.IntN(users)),
-			ID: fmt.Appendf(nil, "0195c9d2-7c1e-7a3b-8f7e-%012d", i),
-		}
-		product := rnd.IntN(5000)
-		pr := Product{ID: fmt.Appendf(nil, "sku-%05d", product), Name: fmt.Appendf(nil, "Blue enamel kettle number %d", product),
-			Category: fmt.Appendf(nil, "category-%d", product%40), Quantity: 1}
-		switch e.Type {
-		case TypePurchase:
-			e.Items, e.Quantity, e.AmountMicros = []Product{pr}, 1, 12_990_000
-		case TypeSearch:
-			e.Query = fmt.Appendf(nil, "kettle %d", rnd.IntN(100_000))
-		case TypeFeedback:
-			e.Text = []byte("Arrived on time, works well.")
-		default:
-			e.Product = pr
-		}
-		log = append(log, Record{Kind: KindEvent, Event: e})
+		a.e.Source, a.e.Offset = src, int64(i)
+		log = append(log, Record{Kind: KindEvent, Event: a.e})
 	}
 	return log
+}
+
+func sessionEvent(rnd *rand.Rand, at int64, user []byte, i int) Event {
+	e := Event{KafkaMillis: at, TimeMillis: at, Type: Type(1 + rnd.IntN(9)), User: user,
+		ID: fmt.Appendf(nil, "0195c9d2-7c1e-7a3b-8f7e-%012d", i)}
+	n := rnd.IntN(5000)
+	pr := Product{ID: fmt.Appendf(nil, "sku-%05d", n), Name: fmt.Appendf(nil, "Blue enamel kettle number %d", n),
+		Category: fmt.Appendf(nil, "category-%d", n%40), Quantity: 1}
+	switch e.Type {
+	case TypePurchase:
+		e.Items, e.Quantity, e.AmountMicros = []Product{pr}, 1, 12_990_000
+	case TypeSearch:
+		e.Query = fmt.Appendf(nil, "kettle %d", rnd.IntN(10_000))
+	case TypeFeedback:
+		e.Text = []byte("Arrived on time, works well.")
+	default:
+		e.Product = pr
+	}
+	return e
 }
 
 func benchPartition(b testing.TB) *LogPartition {
