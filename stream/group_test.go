@@ -65,7 +65,9 @@ func (h *harness) ctx() context.Context {
 
 func (h *harness) create(topic string, partitions int) {
 	h.t.Helper()
-	if err := h.client.CreateTopics(h.ctx(), wire.Topic{Name: topic, Partitions: partitions, Replication: 1}); err != nil {
+	// Made-up timestamps lie decades back: without this, Kafka's retention takes the records away at once.
+	keep := map[string]string{"retention.ms": "-1"}
+	if err := h.client.CreateTopics(h.ctx(), wire.Topic{Name: topic, Partitions: partitions, Replication: 1, Settings: keep}); err != nil {
 		h.t.Fatal(err)
 	}
 }

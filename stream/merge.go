@@ -105,6 +105,8 @@ func (m *merge) loop() (Ending, error) {
 	s := m.s
 	tick := time.NewTicker(s.g.cfg.FlushInterval)
 	defer tick.Stop()
+	look := time.NewTicker(stalledAfter / 2) // pick changes its mind with time
+	defer look.Stop()
 	drain := s.g.cfg.Drain
 	for {
 		if err := m.collect(); errors.As(err, new(*fetchError)) {
@@ -139,6 +141,7 @@ func (m *merge) loop() (Ending, error) {
 		case <-drain:
 			drain = nil
 		case <-m.wake:
+		case <-look.C:
 		case <-tick.C:
 			if err := m.flush(); err != nil {
 				return 0, err

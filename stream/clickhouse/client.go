@@ -6,6 +6,7 @@ import (
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/cenkalti/backoff/v5"
 )
 
 // Client is a pool of connections to the database of one run.
@@ -47,6 +48,23 @@ func (c *Client) Ping(ctx context.Context) error {
 		return fmt.Errorf("pinging clickhouse: %w", err)
 	}
 	return nil
+}
+
+// Wait returns once the server answers, however long that takes. It tells each
+// failure to failed.
+func (c *Client) Wait(ctx context.Context, failed func(error)) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.MaxInterval = breakerTimeout
+	for {
+		err := c.Ping(ctx)
+		if err == nil || Classify(err) == Fatal {
+			return err
+		}
+		failed(err)
+		if err := sleep(ctx, pause.NextBackOff()); err != nil {
+			return err
+		}
+	}
 }
 
 // Close closes the connections.

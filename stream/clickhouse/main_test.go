@@ -15,9 +15,9 @@ import (
 // engine is shared by the tests of the package; each uses databases of its own.
 var engine *clickhousetest.Engine
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
-func run(m *testing.M) int {
+func runAll(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "clickhouse-test-")
 	if err != nil {
 		fmt.Println(err)

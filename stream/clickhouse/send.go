@@ -15,6 +15,9 @@ import (
 )
 
 func newSender(c *Client) sender {
+	if c.cfg.Protocol == ProtocolNative {
+		return &batchSender{conn: c.conn}
+	}
 	return &httpSender{conn: c.conn}
 }
 

@@ -17,7 +17,11 @@ const noon = int64(1_760_000_000_000)
 // startWriter runs a writer for the length of the test.
 func startWriter(t testing.TB, c *Client, deps Deps) *Writer {
 	t.Helper()
-	w := NewWriter(c, deps)
+	return run(t, NewWriter(c, deps))
+}
+
+func run(t testing.TB, w *Writer) *Writer {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -29,8 +33,18 @@ func startWriter(t testing.TB, c *Client, deps Deps) *Writer {
 }
 
 func TestEveryColumnArrivesAsItWas(t *testing.T) {
-	c := testClient(t, testConfig(t, "columns"))
-	w := startWriter(t, c, Deps{})
+	for name, s := range map[string]func(*Client) sender{
+		"encoded blocks":   newSender,
+		"driver's batches": func(c *Client) sender { return &batchSender{conn: c.conn} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := testClient(t, testConfig(t, "columns"))
+			checkColumns(t, c, run(t, newWriter(c.cfg, s(c), Deps{})))
+		})
+	}
+}
+
+func checkColumns(t *testing.T, c *Client, w *Writer) {
 	const users = 1000
 	for first := 0; first < users; first += 250 { // several records in one block
 		rec := scoredRows(rowSpec{users: 250, first: first, version: 77, asOf: noon, trigger: schemas.TriggerCorrection, kafka: noon - 5000})
@@ -92,7 +106,7 @@ func checkRow(t *testing.T, c *Client, u int) {
 	expect("log_partition", fmt.Sprint(u%8))
 	expect("log_offset", "77")
 	expect("flags", []string{"[]", "['bot']", "['hot']", "['bot','hot']"}[u%4])
-	expect("interests", []string{"{}", "{'category 0':1}", "{'category 0':0.5,'category 1':0.5}"}[u%3])
+	expect("mapSort(interests)", []string{"{}", "{'category 0':1}", "{'category 0':0.5,'category 1':0.5}"}[u%3])
 	expect("arrayMap(r -> r.1, reasons)", reasonNames(u%4))
 	expect("arraySum(r -> r.2, reasons)", fmt.Sprint([]int{0, u, 2*u - 1, 3*u - 3}[u%4]))
 	expect("sentiment", map[bool]string{true: "NULL", false: "-0.5"}[u%2 == 0])

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func newClient(t testing.TB, b *kafkatest.Broker, edit ...func(*Config)) *Client
 
 func testContext(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -57,6 +58,11 @@ func testContext(t testing.TB) context.Context {
 func newTopic(t testing.TB, c *Client, partitions int, settings map[string]string) string {
 	t.Helper()
 	name := kafkatest.Name("wire")
+	settings = maps.Clone(settings)
+	if settings == nil {
+		settings = make(map[string]string)
+	}
+	settings["retention.ms"] = "-1" // made-up timestamps lie decades back
 	if err := c.CreateTopics(testContext(t), Topic{Name: name, Partitions: partitions, Replication: 1, Settings: settings}); err != nil {
 		t.Fatal(err)
 	}
