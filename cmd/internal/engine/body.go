@@ -112,10 +112,11 @@ func (l *limitReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// spool reads all of the body, so that what the engine is given cannot break off. release frees the file, if any.
-func spool(body io.Reader) (data io.Reader, release func(), err error) {
+// spool reads all of the body, so that what the engine is given cannot break off; what does not fit in memoryBytes
+// goes to a file. release frees the file, if any.
+func spool(body io.Reader, memoryBytes int64) (data io.Reader, release func(), err error) {
 	var memory bytes.Buffer
-	switch _, err := io.CopyN(&memory, body, spoolMemoryBytes); {
+	switch _, err := io.CopyN(&memory, body, memoryBytes); {
 	case err == io.EOF:
 		return &memory, func() {}, nil
 	case err != nil:

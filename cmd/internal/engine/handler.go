@@ -53,7 +53,7 @@ func (s *Server) insert(r *http.Request, req *request, out *reply) error {
 	if req.readOnly {
 		return refusal(codeReadOnly, "GET does not change anything; use POST")
 	}
-	data, release, err := spool(req.data)
+	data, release, err := spool(req.data, spoolMemoryBytes)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	Listen      string    // "" picks a free port of the loopback interface
 	MemoryBytes int64     // 0 is the engine's default
 	Cache       string    // folder of .setup/run; "" is the engine's default
+	Flags       []string  // more of the engine's flags
 	Log         io.Writer // what the engine writes to standard error; nil drops it
 }
 
@@ -52,6 +53,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	if o.Cache != "" {
 		args = append(args, "-cache", o.Cache)
 	}
+	args = append(args, o.Flags...)
 	p := &Process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("starting the engine: %w", err)
