@@ -37,7 +37,7 @@ setup-tools: setup
 
 build: setup ## bin/ingest, bin/scorer, bin/sink, bin/profilectl, bin/engine
 	@mkdir -p bin
-	go build -trimpath -o bin/ $(BINARIES:%=./cmd/%)
+	go build -o bin/ $(BINARIES:%=./cmd/%)
 
 demo: build ## the whole pipeline on a simulated shop; KEEP=1 stays up
 	bin/profilectl demo $(if $(KEEP),-keep)

@@ -1,0 +1,137 @@
+package ctl
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/spf13/cobra"
+
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/stage"
+	"profilestream/schemas"
+)
+
+// scoreRows is how many rows are scored together.
+const scoreRows = 1024
+
+type scoreFlags struct {
+	model, asOf, out string
+}
+
+func scoreCommand(s *shared) *cobra.Command {
+	f := &scoreFlags{}
+	c := &cobra.Command{
+		Use:   "score HISTORY",
+		Short: "Score every customer of a history as of a day, into a CSV file",
+		Long: `Score replays a history up to a day and scores every customer with a purchase
+before it. The file has the columns customer_id, churn_probability and
+value_expected, ordered by customer.`,
+		Example: `  profilectl score online_retail.csv.gz --model models/retail --as-of 2011-09-01 --out scores.csv
+  profilectl score shop --as-of 2026-02-01 --out scores.csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := s.config()
+			if err != nil {
+				return err
+			}
+			if f.asOf == "" || f.out == "" {
+				return fmt.Errorf("%w: --as-of and --out are needed", errUsage)
+			}
+			p := &bar{w: cmd.ErrOrStderr()}
+			n, err := f.run(cmd.Context(), cfg, args[0], p)
+			p.done()
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d customers scored as of %s\n", f.out, n, f.asOf)
+			}
+			return err
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.model, "model", "models/current", "folder of the model bundle")
+	fl.StringVar(&f.asOf, "as-of", "", "UTC day: events before it count, such as 2011-09-01")
+	fl.StringVar(&f.out, "out", "", "CSV file to write")
+	return c
+}
+
+func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p *bar) (n int, err error) {
+	cutoff, err := parseDates("--as-of", f.asOf)
+	if err != nil {
+		return 0, err
+	}
+	h, err := loadHistory(ctx, cfg, path, p)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := h.RowsAsOf(cutoff)
+	if err != nil {
+		return 0, err
+	}
+	defer release(rows)
+	m := cfg.Model
+	m.Dir = f.model
+	sc, err := stage.OpenScorer(m)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, sc.Close()) }()
+	tmp, err := os.CreateTemp(filepath.Dir(f.out), ".scores-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	w := csv.NewWriter(tmp)
+	if err := w.Write([]string{"customer_id", "churn_probability", "value_expected"}); err != nil {
+		return 0, err
+	}
+	all := rows[0]
+	for from := int64(0); from < all.NumRows(); from += scoreRows {
+		part := all.NewSlice(from, min(from+scoreRows, all.NumRows()))
+		scored, err := sc.Score(ctx, part)
+		part.Release()
+		if err != nil {
+			return 0, err
+		}
+		k, err := writeScores(w, scored)
+		scored.Release()
+		if err != nil {
+			return 0, err
+		}
+		n += k
+		p.step("scoring", int(min(from+scoreRows, all.NumRows())), int(all.NumRows()))
+	}
+	w.Flush()
+	if err := errors.Join(w.Error(), tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return 0, err
+	}
+	return n, os.Rename(tmp.Name(), f.out)
+}
+
+// writeScores writes the customers with a purchase.
+func writeScores(w *csv.Writer, rec arrow.Record) (n int, err error) {
+	ids := rec.Column(schemas.ColUserID).(*array.String)
+	orders := rec.Column(schemas.ColFeatures + schemas.Life(schemas.OrdersTotal)).(*array.Int64)
+	churn := rec.Column(schemas.ColChurn).(*array.Float32)
+	value := rec.Column(schemas.ColValue).(*array.Float32)
+	for i := range int(rec.NumRows()) {
+		if orders.Value(i) == 0 {
+			continue
+		}
+		n++
+		number := func(f float32) string { return strconv.FormatFloat(float64(f), 'f', -1, 32) }
+		if err := w.Write([]string{ids.Value(i), number(churn.Value(i)), number(value.Value(i))}); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,257 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"sort"
+	"strconv"
+	"time"
+
+	"profilestream/cmd/internal/admin"
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/process"
+	"profilestream/profile"
+	"profilestream/schemas"
+	"profilestream/stream"
+	"profilestream/stream/failpoint"
+	"profilestream/stream/wire"
+)
+
+const (
+	// admissionSetBytes bounds the records of one set of appends.
+	admissionSetBytes = 2 << 20
+	// maxDeadLetterBytes is the largest value that the DLQ keeps whole.
+	maxDeadLetterBytes = 10 << 20
+)
+
+// admission makes one event log of a worker's sources. It handles one group
+// generation and belongs to one goroutine.
+//
+// Nothing is lost and nothing is skipped: a source's records are appended in
+// its order, without gaps; the offset is committed after the appends and the
+// dead letters before it are acknowledged. A crash repeats appends, which
+// windowing drops by their source positions.
+type admission struct {
+	cfg     *config.Config
+	client  *wire.Client
+	metrics *ingestMetrics
+	parser  *profile.Parser
+	health  *admin.Health
+	until   time.Time // with -drain: where to move time at the end; zero: nowhere
+	now     func() time.Time
+
+	events, dlq *appender
+	sources     map[wire.TopicPartition]*source
+	event       profile.Event
+	buf         []byte
+}
+
+func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*admission, error) {
+	cfg := env.Config
+	parser, err := profile.NewParser(profile.ParserConfig{
+		MaxFutureSkewMillis: cfg.Profile.MaxFutureSkew.Milliseconds(), Currency: cfg.Profile.Currency, Rates: cfg.Profile.Rates,
+	})
+	if err != nil {
+		return nil, &config.Error{Key: "profile", Reason: err.Error()}
+	}
+	topics := cfg.Topics()
+	return &admission{
+		cfg: cfg, client: client, metrics: m, health: env.Health, parser: parser, until: env.Until, now: time.Now,
+		events:  newAppender(client, topics.Events, cfg.Log.Partitions, admissionSetBytes, wire.ProducerConfig{Codec: logCodec, MaxBatchBytes: maxLogBatchBytes}),
+		dlq:     newAppender(client, topics.DLQ, cfg.Log.Partitions, admissionSetBytes, wire.ProducerConfig{Codec: wire.LZ4, MaxBatchBytes: maxDeadLetterBytes + 1<<20}),
+		sources: map[wire.TopicPartition]*source{},
+	}, nil
+}
+
+// Assigned takes over the sources and tells every log partition which sources
+// there are, before any record of theirs.
+func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) error {
+	for _, as := range mine {
+		kind, _ := profile.KindOfTopic(as.Topic)
+		s := &source{id: profile.Source{Topic: as.Topic, Partition: as.Partition}, kind: kind, next: as.Committed, w: noWatermark, told: watermark{noWatermark, -1}}
+		if err := s.restore(as.Metadata); err != nil {
+			return err
+		}
+		a.sources[as.TP()] = s
+	}
+	all, err := a.client.Partitions(ctx, a.cfg.Input.Topics...)
+	if err != nil {
+		return err
+	}
+	var set profile.SourceSet
+	for _, tp := range all {
+		set.Sources = append(set.Sources, profile.Source{Topic: tp.Topic, Partition: tp.Partition})
+	}
+	a.toAll(profile.AppendSourceSet(nil, &set))
+	if err := a.events.flush(ctx); err != nil {
+		return err
+	}
+	a.health.Set("admission", nil)
+	return nil
+}
+
+// Process admits consecutive records of one source.
+func (a *admission) Process(ctx context.Context, tp wire.TopicPartition, rs *wire.Records) error {
+	s := a.sources[tp]
+	var n, bytes int64
+	for r := rs.Next(); r != nil; r = rs.Next() {
+		a.admit(s, r)
+		n++
+		bytes += int64(len(r.Value))
+		if a.events.full() {
+			a.tell(s)
+			if err := a.events.send(ctx); err != nil {
+				return err
+			}
+		}
+		if a.dlq.full() {
+			if err := a.dlq.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rs.Err(); err != nil {
+		return err
+	}
+	s.next = max(s.next, rs.Offset())
+	a.metrics.read(tp, n, bytes)
+	a.tell(s)
+	return nil
+}
+
+// admit appends one record to the log, or to the DLQ.
+func (a *admission) admit(s *source, r *wire.Record) {
+	s.records++
+	s.next = r.Offset + 1
+	s.tellable = true
+	e := &a.event
+	if reject := a.parser.Parse(r.Value, s.kind, r.Timestamp, e); reject != nil {
+		s.rejected++
+		a.metrics.rejected(s.id.Topic, reject.Reason)
+		a.reject(s, r, reject)
+		return
+	}
+	e.Source, e.Offset, e.KafkaMillis, e.Key, e.Raw = s.id, r.Offset, r.Timestamp, r.Key, r.Value
+	a.buf = profile.AppendEvent(a.buf[:0], e)
+	a.events.add(profile.Partition(e.User, int32(len(a.events.producers))), r.Timestamp, e.User, a.buf)
+	if e.TimeMillis > s.w {
+		s.w = e.TimeMillis
+		if a.hourPassed(s) {
+			a.tell(s)
+		}
+	}
+}
+
+func (a *admission) hourPassed(s *source) bool {
+	return s.told.w == noWatermark || s.w-s.told.w >= time.Hour.Milliseconds()
+}
+
+// reject sends a record to the DLQ as it was, with its reason and position.
+func (a *admission) reject(s *source, r *wire.Record, why *profile.Reject) {
+	value := r.Value
+	headers := deadLetterHeaders(why.Reason, why.Field, s.id, r.Offset, r.Timestamp)
+	if len(value) > maxDeadLetterBytes {
+		value = value[:maxDeadLetterBytes]
+		headers = append(headers, wire.Header{Key: schemas.HeaderTruncated, Value: []byte("true")})
+	}
+	a.dlq.add(s.id.Partition%int32(len(a.dlq.producers)), r.Timestamp, r.Key, value, headers...)
+}
+
+func deadLetterHeaders(reason, field string, s profile.Source, offset, kafkaMillis int64) []wire.Header {
+	return []wire.Header{
+		{Key: schemas.HeaderReason, Value: []byte(reason)},
+		{Key: schemas.HeaderField, Value: []byte(field)},
+		{Key: schemas.HeaderSourceTopic, Value: []byte(s.Topic)},
+		{Key: schemas.HeaderSourcePartition, Value: strconv.AppendInt(nil, int64(s.Partition), 10)},
+		{Key: schemas.HeaderSourceOffset, Value: strconv.AppendInt(nil, offset, 10)},
+		{Key: schemas.HeaderKafkaTimestamp, Value: strconv.AppendInt(nil, kafkaMillis, 10)},
+	}
+}
+
+// tell appends the source's watermark to every log partition when it is due.
+// It stands behind the records that it covers, since a batch keeps its order.
+func (a *admission) tell(s *source) {
+	if now := a.now().UnixMilli(); s.due(now) {
+		a.tellNow(s, s.record(), now)
+	}
+}
+
+func (a *admission) tellNow(s *source, w profile.Watermark, now int64) {
+	a.buf = profile.AppendWatermark(a.buf[:0], &w)
+	a.toAll(bytes.Clone(a.buf))
+	s.told, s.toldAt = watermark{w.WMillis, w.NextOffset}, now
+}
+
+func (a *admission) toAll(record []byte) {
+	now := a.now().UnixMilli()
+	for p := range a.events.producers {
+		a.events.add(int32(p), now, nil, record)
+	}
+}
+
+// Idle moves the time of a source that has had nothing to read for idle_after:
+// to the clock when the empty fetch was sent. Windowing takes the smaller of
+// that and the time at which the broker appended the record.
+func (a *admission) Idle(_ context.Context, tp wire.TopicPartition, since, fetchSentAt time.Time) error {
+	after := a.cfg.Profile.IdleAfter
+	if after == 0 || fetchSentAt.Sub(since) < after {
+		return nil
+	}
+	s, now := a.sources[tp], a.now().UnixMilli()
+	w := s.record()
+	w.WMillis, w.Idle = max(s.w, fetchSentAt.UnixMilli()), true
+	if now-s.toldAt >= 1000 && w.WMillis > s.told.w {
+		a.tellNow(s, w, now)
+	}
+	return nil
+}
+
+// Finish is the last flush. Once drained it moves time where -until says, and
+// tells the log of every source, so that its totals are complete.
+func (a *admission) Finish(ctx context.Context, why stream.Ending) (map[wire.TopicPartition]stream.Commit, error) {
+	for _, s := range a.sorted() {
+		if why == stream.Drained && !a.until.IsZero() {
+			s.w, s.tellable = max(s.w, a.until.UnixMilli()), true
+		}
+		if s.tellable && s.told != (watermark{s.w, s.next}) {
+			a.tellNow(s, s.record(), a.now().UnixMilli())
+		}
+	}
+	return a.Flush(ctx)
+}
+
+func (a *admission) sorted() []*source {
+	out := make([]*source, 0, len(a.sources))
+	for _, s := range a.sources {
+		out = append(out, s)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].id.Topic != out[j].id.Topic {
+			return out[i].id.Topic < out[j].id.Topic
+		}
+		return out[i].id.Partition < out[j].id.Partition
+	})
+	return out
+}
+
+// Flush makes all that was admitted durable and returns the offsets to commit.
+func (a *admission) Flush(ctx context.Context) (map[wire.TopicPartition]stream.Commit, error) {
+	for _, s := range a.sources {
+		a.tell(s)
+	}
+	if err := a.dlq.flush(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.events.flush(ctx); err != nil {
+		return nil, err
+	}
+	failpoint.Hit("admission.after_append")
+	commits := make(map[wire.TopicPartition]stream.Commit, len(a.sources))
+	for tp, s := range a.sources {
+		commits[tp] = stream.Commit{Offset: s.next, Metadata: s.metadata()}
+	}
+	return commits, nil
+}
+
+// Close gives the sources up.
+func (a *admission) Close() error { return a.events.wait() }

@@ -1,0 +1,176 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/process"
+	"profilestream/stream"
+	"profilestream/stream/wire"
+)
+
+// drainPoll is how often a draining worker looks whether the others are done.
+const drainPoll = 200 * time.Millisecond
+
+// Ingest runs admission and windowing until ctx ends or, when draining, until
+// what was in the inputs at the start has been admitted by all workers and its
+// log partitions are worked off.
+func Ingest(ctx context.Context, env *process.Env) error {
+	cfg := env.Config
+	env.Health.Set("admission", errors.New("joining"))
+	c, err := Client(cfg, env.Log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := CreateTopics(ctx, cfg, c); err != nil {
+		return err
+	}
+	m := newIngestMetrics(env.Metrics)
+	begin := make(chan struct{})    // admission may drain
+	admitted := make(chan struct{}) // windowing may drain
+	var targets map[wire.TopicPartition]int64
+	if env.Drain {
+		if targets, err = ends(ctx, c, cfg.Input.Topics); err != nil {
+			return err
+		}
+		close(begin)
+	}
+	admissionGroup, err := inputGroup(env, c, begin)
+	if err != nil {
+		return err
+	}
+	windowingGroup, err := logGroup(env, c, admitted)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		res, err := admissionGroup.RunMerge(ctx, func(context.Context) (stream.MergeProcessor, error) { return newAdmission(env, c, m) })
+		if err != nil || !res.Drained {
+			return wrap("admission", err)
+		}
+		if err := allAdmitted(ctx, c, cfg, targets); err != nil {
+			return wrap("admission", err)
+		}
+		close(admitted)
+		return nil
+	})
+	g.Go(func() error {
+		_, err := windowingGroup.Run(ctx, func(ctx context.Context, a stream.Assignment) (stream.Processor, int64, error) {
+			w, start, err := takeOver(ctx, env, c, a.Partition, m)
+			if err != nil {
+				return nil, 0, err
+			}
+			return w, start, nil
+		})
+		return wrap("windowing", err)
+	})
+	return g.Wait()
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// inputGroup owns the source partitions.
+func inputGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.Group, error) {
+	cfg := env.Config
+	metrics, err := stream.NewMetrics(env.Metrics, "admission")
+	if err != nil {
+		return nil, err
+	}
+	start, err := stream.ParseStart(cfg.Input.Start)
+	if err != nil {
+		return nil, &config.Error{Key: "input.start", Reason: err.Error()}
+	}
+	return stream.NewGroup(stream.GroupConfig{
+		Client: c, ID: cfg.Group("admission"), Topics: cfg.Input.Topics, Component: "admission", Start: start, Committed: true,
+		FlushInterval:  min(max(cfg.Profile.LiveInterval/4, 20*time.Millisecond), 250*time.Millisecond),
+		FetchWait:      250 * time.Millisecond,
+		BufferBytes:    32 << 20,
+		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline, MaxSourceLead: cfg.Profile.MaxSourceLead,
+		Drain: drain, Metrics: metrics, Log: env.Log,
+	})
+}
+
+// logGroup owns the log partitions.
+func logGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.Group, error) {
+	cfg := env.Config
+	metrics, err := stream.NewMetrics(env.Metrics, "windowing")
+	if err != nil {
+		return nil, err
+	}
+	return stream.NewGroup(stream.GroupConfig{
+		Client: c, ID: cfg.Group("windowing"), Topics: []string{cfg.Topics().Events}, Component: "windowing",
+		FlushInterval:  min(cfg.Profile.LiveInterval, cfg.Profile.CheckpointInterval),
+		FetchWait:      250 * time.Millisecond,
+		BufferBytes:    8 << 20,
+		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
+		Drain: drain, Metrics: metrics, Log: env.Log,
+	})
+}
+
+// CreateTopics makes the run's topics that do not exist yet.
+func CreateTopics(ctx context.Context, cfg *config.Config, c *wire.Client) error {
+	err := stream.CreateTopics(ctx, c, stream.TopicsConfig{Run: cfg.Run, Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication})
+	var count *wire.PartitionCountError
+	if errors.As(err, &count) {
+		return &config.Error{Key: "log.partitions", Reason: err.Error()}
+	}
+	return err
+}
+
+// ends are the end offsets of topics now.
+func ends(ctx context.Context, c *wire.Client, topics []string) (map[wire.TopicPartition]int64, error) {
+	tps, err := c.Partitions(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[wire.TopicPartition]int64, len(tps))
+	for _, tp := range tps {
+		if out[tp], err = c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Latest, true); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// allAdmitted waits until the group has committed every source up to its
+// target: the log then holds all that the drain is about, whoever admitted it.
+func allAdmitted(ctx context.Context, c *wire.Client, cfg *config.Config, targets map[wire.TopicPartition]int64) error {
+	tps := make([]wire.TopicPartition, 0, len(targets))
+	for tp := range targets {
+		tps = append(tps, tp)
+	}
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for {
+		at, err := c.CommittedOffsets(ctx, cfg.Group("admission"), tps)
+		if err != nil {
+			return err
+		}
+		behind := 0
+		for tp, target := range targets {
+			if target > 0 && at[tp].Offset < target {
+				behind++
+			}
+		}
+		if behind == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package stage
+
+import (
+	"fmt"
+
+	"profilestream/profile"
+)
+
+// noWatermark is the w(s) of a source that has had no valid record yet; no event is as old.
+const noWatermark = 0
+
+// source is what admission knows of one source partition: its totals up to
+// next, which is the offset of the first record not yet admitted.
+type source struct {
+	id       profile.Source
+	kind     profile.TopicKind
+	next     int64
+	w        int64 // largest event time of the valid records below next
+	records  int64
+	rejected int64
+
+	told     watermark // what the log was last told
+	toldAt   int64     // by the clock, ms
+	tellable bool      // there is something to tell
+}
+
+type watermark struct{ w, next int64 }
+
+// metadata is the text committed with the source's offset: the totals up to it.
+func (s *source) metadata() string {
+	return fmt.Sprintf("v1 epoch=%d records=%d rejected=%d w=%d", s.id.Epoch, s.records, s.rejected, s.w)
+}
+
+// restore reads what metadata wrote. An empty text is a source's first start.
+func (s *source) restore(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := fmt.Sscanf(text, "v1 epoch=%d records=%d rejected=%d w=%d", &s.id.Epoch, &s.records, &s.rejected, &s.w); err != nil {
+		return fmt.Errorf("metadata of the committed offset of %s[%d] is not ours: %q", s.id.Topic, s.id.Partition, text)
+	}
+	s.tellable = true
+	return nil
+}
+
+// due says whether the log must hear of the source now: w(s) has moved by an
+// hour, or something has changed and a second has passed.
+func (s *source) due(nowMillis int64) bool {
+	const hour, second = 3_600_000, 1_000
+	if !s.tellable || s.told == (watermark{s.w, s.next}) {
+		return false
+	}
+	return s.w-s.told.w >= hour && s.told.w != noWatermark || s.told.w == noWatermark && s.w != noWatermark || nowMillis-s.toldAt >= second
+}
+
+// record is the watermark record of the source as it stands.
+func (s *source) record() profile.Watermark {
+	return profile.Watermark{Source: s.id, WMillis: s.w, NextOffset: s.next, Records: s.records, Rejected: s.rejected}
+}

@@ -1,0 +1,128 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"profilestream/cmd/internal/config"
+	"profilestream/inference/bundle"
+	"profilestream/inference/embed"
+	"profilestream/inference/encoder"
+	"profilestream/inference/onnx"
+	"profilestream/inference/score"
+	"profilestream/inference/token"
+)
+
+// Encoder is an opened encoder with its tokenizer and cache.
+type Encoder struct {
+	*embed.Embedder
+	tokens *token.Tokenizer
+	native encoder.Encoder
+}
+
+// OpenEncoder opens the encoder's files in dir, a bundle or an imported model,
+// and runs it as the configuration says. id names the weights.
+func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
+	tok, err := token.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := encoder.Open(encoder.Config{Dir: dir, Device: m.Device, Runtime: m.Runtime, Precision: m.Precision, Threads: m.Threads})
+	if err != nil {
+		return nil, errors.Join(err, tok.Close())
+	}
+	e, err := embed.New(embed.Config{Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB}, tok, enc)
+	if err != nil {
+		return nil, errors.Join(err, tok.Close(), enc.Close())
+	}
+	return &Encoder{Embedder: e, tokens: tok, native: enc}, nil
+}
+
+// Close frees the runtime and the tokenizer.
+func (e *Encoder) Close() error { return errors.Join(e.native.Close(), e.tokens.Close()) }
+
+// Scorer is a bundle at work.
+type Scorer struct {
+	*score.Scorer
+	Encoder *Encoder
+}
+
+// OpenScorer verifies the bundle of the configuration and opens its encoder.
+func OpenScorer(m config.Model) (*Scorer, error) {
+	b, err := bundle.Load(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &config.Error{Key: "model.dir", Reason: fmt.Sprintf("%s holds no bundle: %v; profilectl train makes one", m.Dir, err)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model.dir: %w", err)
+	}
+	e, err := OpenEncoder(m, b.Dir, b.Manifest.Files[bundle.EncoderFile].SHA256)
+	if err != nil {
+		return nil, err
+	}
+	s, err := score.New(b, e, score.Config{})
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return &Scorer{Scorer: s, Encoder: e}, nil
+}
+
+// Close frees the encoder.
+func (s *Scorer) Close() error { return s.Encoder.Close() }
+
+// EncoderFiles maps the names of a bundle's encoder files to their paths in dir.
+func EncoderFiles(dir string) map[string]string {
+	files := map[string]string{}
+	for _, name := range []string{onnx.GraphFile, onnx.TokenizerFile, onnx.FactsFile} {
+		files[name] = filepath.Join(dir, name)
+	}
+	return files
+}
+
+// ImportEncoder makes dir an imported encoder, from the weights that set-up has
+// fetched, unless it is one already.
+func ImportEncoder(dir string) error {
+	if _, err := onnx.ReadFacts(dir); err == nil {
+		return nil
+	}
+	cache, err := encoder.CacheDir()
+	if err != nil {
+		return err
+	}
+	weights := filepath.Join(cache, "model", "all-minilm-l6-v2")
+	if _, err := os.Stat(weights); err != nil {
+		return fmt.Errorf("no encoder in %s and no weights in %s: run make setup, or profilectl model import DIR", dir, weights)
+	}
+	_, err = onnx.Import(weights, dir)
+	return err
+}
+
+// registerEncoder exports the encoder's totals.
+func registerEncoder(r prometheus.Registerer, e *Encoder) {
+	stat := func(name, help string, counter bool, f func(embed.Stats) float64) {
+		value := func() float64 { return f(e.Stats()) }
+		if counter {
+			r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "profilestream_scorer_" + name, Help: help}, value))
+			return
+		}
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "profilestream_scorer_" + name, Help: help}, value))
+	}
+	stat("texts_total", "Texts asked for.", true, func(s embed.Stats) float64 { return float64(s.Texts) })
+	stat("cache_hits_total", "Texts found in the embedding cache.", true, func(s embed.Stats) float64 { return float64(s.Hits) })
+	stat("cache_misses_total", "Texts that had to be encoded.", true, func(s embed.Stats) float64 { return float64(s.Misses) })
+	stat("cache_bytes", "Memory of the embedding cache.", false, func(s embed.Stats) float64 { return float64(s.CacheBytes) })
+	stat("encoder_batches_total", "Batches encoded.", true, func(s embed.Stats) float64 { return float64(s.Batches) })
+	stat("encoder_tokens_total", "Tokens encoded, without padding.", true, func(s embed.Stats) float64 { return float64(s.Tokens) })
+	stat("encoder_seconds_total", "Time spent encoding, over all sessions.", true, func(s embed.Stats) float64 { return s.EncodeTime.Seconds() })
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "profilestream_breaker_state", Help: "State of a circuit breaker: 0 closed, 1 half open, 2 open.",
+		ConstLabels: prometheus.Labels{"name": "encoder"},
+	}, func() float64 {
+		return map[string]float64{"closed": 0, "half-open": 1, "open": 2}[e.Stats().BreakerState]
+	}))
+}

@@ -1,0 +1,182 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/cenkalti/backoff/v5"
+
+	"profilestream/cmd/internal/admin"
+	"profilestream/inference/embed"
+	"profilestream/schemas"
+	"profilestream/stream"
+	"profilestream/stream/failpoint"
+	"profilestream/stream/wire"
+)
+
+const (
+	// liveRows and dayRows bound the rows scored together: a live row waits for
+	// at most one such batch of day rows.
+	liveRows = 512
+	dayRows  = 128
+)
+
+// rowScorer scores window rows; *score.Scorer is the real one.
+type rowScorer interface {
+	Score(ctx context.Context, rows arrow.Record) (arrow.Record, error)
+}
+
+// scoring scores one partition of the topic windows or days. Its rows are
+// acknowledged by Kafka before the offsets they came from are committed; a
+// crash in between scores some rows again, with equal results.
+type scoring struct {
+	log     *slog.Logger
+	metrics *scorerMetrics
+	health  *admin.Health
+	scorer  rowScorer
+	turns   *turns
+	live    bool
+	out     *messageWriter
+	next    int64
+	now     func() time.Time
+}
+
+// Process scores the rows of a fetch. Of live rows only the newest of each user
+// in the fetch is worth a score: the others are never read by anyone.
+func (s *scoring) Process(ctx context.Context, rs *wire.Records) error {
+	var msgs []message
+	defer func() {
+		for _, m := range msgs {
+			m.rows.Release()
+		}
+	}()
+	for r := rs.Next(); r != nil; r = rs.Next() {
+		m, err := decodeMessage(r, memory.DefaultAllocator)
+		if err != nil {
+			return fmt.Errorf("%s[%d]@%d: %w", rs.Topic, rs.Partition, r.Offset, err)
+		}
+		msgs = append(msgs, m)
+	}
+	if err := rs.Err(); err != nil {
+		return err
+	}
+	if s.live {
+		msgs = s.newest(msgs)
+	}
+	for _, m := range msgs {
+		if err := s.message(ctx, m); err != nil {
+			return err
+		}
+	}
+	failpoint.Hit("scorer.before_acknowledged")
+	if err := s.out.flush(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit("scorer.after_acknowledged")
+	s.next = rs.Offset()
+	return nil
+}
+
+// message scores one message's rows, some at a time.
+func (s *scoring) message(ctx context.Context, m message) error {
+	step := int64(dayRows)
+	if s.live {
+		step = liveRows
+	}
+	for from := int64(0); from < m.rows.NumRows(); from += step {
+		part := m.rows.NewSlice(from, min(from+step, m.rows.NumRows()))
+		scored, err := s.score(ctx, part)
+		part.Release()
+		if err != nil {
+			return err
+		}
+		err = s.out.add(message{schemas.ScoredRowsSchema, m.promotion, m.configVersion, scored}, s.now().UnixMilli())
+		scored.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// score waits out an encoder that is down: fetching has stopped meanwhile, so
+// nothing is dropped, and the process says that it is not ready.
+func (s *scoring) score(ctx context.Context, rows arrow.Record) (arrow.Record, error) {
+	if err := s.turns.take(ctx, s.live); err != nil {
+		return nil, err
+	}
+	defer s.turns.give()
+	kind := "day"
+	if s.live {
+		kind = "live"
+	}
+	start := s.now()
+	out, err := backoff.Retry(ctx, func() (arrow.Record, error) {
+		out, err := s.scorer.Score(ctx, rows)
+		s.health.Set("encoder", err)
+		if err != nil && !errors.Is(err, embed.ErrOpen) {
+			s.log.Warn("scoring failed, trying again", "rows", rows.NumRows(), "error", err)
+		}
+		return out, err
+	}, backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return nil, fmt.Errorf("scoring: %w", err)
+	}
+	s.metrics.batch.Observe(float64(rows.NumRows()))
+	s.metrics.rows.WithLabelValues(kind).Add(float64(rows.NumRows()))
+	s.metrics.seconds.WithLabelValues(kind).Observe(s.now().Sub(start).Seconds())
+	return out, nil
+}
+
+// newest keeps of each user the row with the largest version among all messages,
+// and joins what is left into few messages.
+func (s *scoring) newest(msgs []message) []message {
+	best := map[string]int64{}
+	for _, m := range msgs {
+		ids, versions := idsAndVersions(m.rows)
+		for i := range versions {
+			if v, ok := best[ids.Value(i)]; !ok || versions[i] >= v {
+				best[ids.Value(i)] = versions[i]
+			}
+		}
+	}
+	var out []message
+	for _, m := range msgs {
+		ids, versions := idsAndVersions(m.rows)
+		for from := 0; from < len(versions); {
+			if best[ids.Value(from)] != versions[from] {
+				s.metrics.skipped.Inc()
+				from++
+				continue
+			}
+			to := from + 1
+			for to < len(versions) && best[ids.Value(to)] == versions[to] {
+				to++
+			}
+			part := m
+			part.rows = m.rows.NewSlice(int64(from), int64(to))
+			out = append(out, part)
+			from = to
+		}
+		m.rows.Release()
+	}
+	return joinMessages(out)
+}
+
+func idsAndVersions(rows arrow.Record) (*array.String, []int64) {
+	return rows.Column(schemas.ColUserID).(*array.String), rows.Column(schemas.ColVersion).(*array.Int64).Int64Values()
+}
+
+// Flush returns the place up to which all rows are acknowledged.
+func (s *scoring) Flush(context.Context) (stream.Commit, error) {
+	return stream.Commit{Offset: s.next}, nil
+}
+
+// Close gives the partition up.
+func (s *scoring) Close() error { return nil }

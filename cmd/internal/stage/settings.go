@@ -1,0 +1,16 @@
+package stage
+
+import "profilestream/stream/wire"
+
+// Codecs and sizes of our own topics, chosen by measurement: see docs/benchmarks.md.
+const (
+	// logCodec packs the event log: the cheapest of those that halve it.
+	logCodec = wire.Snappy
+	// rowsCodec packs Arrow messages, which are mostly small integers.
+	rowsCodec = wire.LZ4
+	// stateCodec packs state records.
+	stateCodec = wire.LZ4
+
+	maxLogBatchBytes = 1 << 20
+	maxRowBatchBytes = 2 << 20
+)

@@ -1,0 +1,76 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"profilestream/cmd/internal/process"
+	"profilestream/stream"
+	"profilestream/stream/clickhouse"
+)
+
+// Sink migrates the tables and writes rows, dead letters and late events until
+// ctx ends or, when draining, until those that were there at the start are
+// acknowledged by ClickHouse.
+func Sink(ctx context.Context, env *process.Env) error {
+	cfg := env.Config
+	env.Health.Set("clickhouse", errors.New("migrating"))
+	ch, err := ClickHouse(cfg)
+	if err != nil {
+		return err
+	}
+	defer ch.Close()
+	migrated, err := clickhouse.Migrate(ctx, ch)
+	if err != nil {
+		return err
+	}
+	env.Log.Info("migrated", "database", migrated.Database, "schema_version", migrated.Version, "applied", migrated.Applied)
+	c, err := Client(cfg, env.Log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := CreateTopics(ctx, cfg, c); err != nil {
+		return err
+	}
+	metrics, err := stream.NewMetrics(env.Metrics, "sink")
+	if err != nil {
+		return err
+	}
+	t := cfg.Topics()
+	group, err := stream.NewGroup(stream.GroupConfig{
+		Client: c, ID: cfg.Group("sink"), Topics: []string{t.Scored, t.DLQ, t.Late}, Component: "sink",
+		FlushInterval: cfg.ClickHouse.BatchInterval, FetchWait: 250 * time.Millisecond, FetchBytes: 4 << 20, BufferBytes: 4 << 20,
+		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
+		Drain: drainNow(env), Metrics: metrics, Log: env.Log,
+	})
+	if err != nil {
+		return err
+	}
+	writer := clickhouse.NewWriter(ch, clickhouse.Deps{Metrics: clickhouse.NewMetrics(env.Metrics), Log: env.Log})
+	env.Health.Set("clickhouse", nil)
+	// The writer outlives the group, whose last flush needs it.
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, groupCtx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := writer.Run(writing); !errors.Is(err, context.Canceled) {
+			return wrap("writing to ClickHouse", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer stop()
+		_, err := group.Run(groupCtx, func(_ context.Context, a stream.Assignment) (stream.Processor, int64, error) {
+			if a.Topic == t.Scored {
+				return &rowsSink{writer: writer, acks: acks{done: a.Committed}}, a.Committed, nil
+			}
+			return &divertedSink{writer: writer, late: a.Topic == t.Late, acks: acks{done: a.Committed}}, a.Committed, nil
+		})
+		return wrap("sinking", err)
+	})
+	return g.Wait()
+}
