@@ -33,7 +33,7 @@ func embed(ctx context.Context, o *Options, texts []string, done func(n int)) ([
 }
 
 // sentiment fits the mood of texts and measures it on folds by text, so that a
-// phrase never teaches its own test.
+// phrase never teaches its own test. It is nil where that does not work.
 func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentiment, *eval.Classifier, error) {
 	words, y, fold := make([]string, len(texts)), make([]float64, len(texts)), make([]int, len(texts))
 	var pos float64
@@ -60,6 +60,9 @@ func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentim
 	}
 	held := f.parts[heads.PartLinear]
 	c := heads.FitPlatt(held, y)
+	if c.A == 0 {
+		return nil, nil, nil // too few texts to tell their moods apart
+	}
 	prob := make([]float64, len(held))
 	for i, z := range held {
 		prob[i] = c.Probability(z)
