@@ -22,7 +22,7 @@ func (e *Embedder) encode(ctx context.Context, misses []miss) ([][]float32, erro
 	vectors := make([][]float32, len(misses))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(e.enc.Slots())
-	for _, batch := range plan(misses, e.cfg.BatchTokens, e.enc.Slots()) {
+	for _, batch := range plan(misses, min(e.cfg.BatchTokens, e.enc.BatchTokens()), e.enc.Slots()) {
 		g.Go(func() error {
 			rows := make([][]int32, len(batch))
 			for i, m := range batch {

@@ -1,6 +1,7 @@
 package embed_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -9,7 +10,9 @@ import (
 	"profilestream/inference/embed"
 	"profilestream/inference/encoder"
 	"profilestream/inference/encoder/encodertest"
+	"profilestream/inference/text"
 	"profilestream/inference/token"
+	"profilestream/schemas"
 )
 
 func TestMain(m *testing.M) { os.Exit(encodertest.Main(m)) }
@@ -69,5 +72,38 @@ func TestAnyCompositionGivesTheSameBits(t *testing.T) {
 			}
 			rest = rest[n:]
 		}
+	}
+}
+
+// TestUsersStayApart: texts share their vocabulary of status words, and must still give
+// users different vectors.
+func TestUsersStayApart(t *testing.T) {
+	products := [][2]string{{"Desk Lamp", "Home"}, {"Chef's Knife", "Kitchen"}, {"无线蓝牙耳机", "数码电子"}, {"Dog Leash", "Pets"}, {"Yoga Mat", "Sports"}, {"Green Tea", "Food"}}
+	const users = 24
+	texts := make([]string, users)
+	for i := range texts {
+		w := text.Window{AsOfMillis: 1, Orders: int64(i % 5), DaysSinceLastOrder: int64(i * 7), DaysSinceLastEvent: int64(i * 3), ActiveDays90: int64(i), RevenueMicros: 1e8}
+		for j := range 1 + i%3 {
+			p := products[(i+j*j)%len(products)]
+			w.Recent = append(w.Recent, text.Item{Kind: schemas.RecentPurchase - uint8(i%2), ID: fmt.Sprint(j), Name: p[0], Category: p[1]})
+		}
+		texts[i] = text.Render(&w)
+	}
+	v, err := open(t, embed.Config{}).Embed(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, pairs := 0.0, 0
+	for i := range v {
+		for j := range i {
+			for k := range v[i] {
+				sum += float64(v[i][k]) * float64(v[j][k])
+			}
+			pairs++
+		}
+	}
+	t.Logf("mean pairwise cosine %.3f", sum/float64(pairs))
+	if mean := sum / float64(pairs); mean > 0.9 {
+		t.Errorf("mean pairwise cosine %.3f, want below 0.9", mean)
 	}
 }

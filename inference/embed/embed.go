@@ -25,7 +25,7 @@ type Tokenizer interface {
 type Config struct {
 	Model       string        // identity of the weights (hash), part of every cache key
 	MaxTokens   int           // of a text; 128
-	BatchTokens int           // of a batch, padding included; 4096
+	BatchTokens int           // of a batch at most, padding included; 4096 (the encoder's best is smaller)
 	CacheMiB    int           // memory of the cache; 0 switches it off
 	CacheDir    string        // folder that keeps vectors between runs; empty: none
 	Timeout     time.Duration // of a batch; 30 s

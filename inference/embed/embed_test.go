@@ -57,10 +57,11 @@ func (r *recorder) Encode(ctx context.Context, batch [][]int32) ([][]float32, er
 	return out, nil
 }
 
-func (r *recorder) Version() string { return "recorder/1" }
-func (r *recorder) Dim() int        { return 2 }
-func (r *recorder) Slots() int      { return 2 }
-func (r *recorder) Close() error    { return nil }
+func (r *recorder) Version() string  { return "recorder/1" }
+func (r *recorder) Dim() int         { return 2 }
+func (r *recorder) Slots() int       { return 2 }
+func (r *recorder) BatchTokens() int { return 512 }
+func (r *recorder) Close() error     { return nil }
 
 func newTest(t *testing.T, cfg Config, enc encoder.Encoder) *Embedder {
 	t.Helper()

@@ -27,10 +27,24 @@ func instructionSet() string {
 	return runtime.GOARCH
 }
 
-// chooseRuntime: see docs/decisions/encoder-runtime.md for the figures behind it.
+// chooseRuntime takes the faster runtime that keeps a row's bits in any batch; see
+// docs/decisions/0011-encoder-runtime.md for the figures. ONNX Runtime is ahead in f32
+// on AVX2; with AVX-512 its kernels depend on batch mates in the last bits.
 func chooseRuntime(want, precision string) string {
 	if want == OpenVINO || want == ONNXRuntime {
 		return want
 	}
+	if precision == F32 && cpu.X86.HasAVX2 && !cpu.X86.HasAVX512F {
+		return ONNXRuntime
+	}
 	return OpenVINO
+}
+
+// batchTokens is the size of batch that is encoded fastest: the layers' activations then
+// stay in a core's cache.
+func batchTokens(precision string) int {
+	if precision == BF16 {
+		return 1024
+	}
+	return 512
 }

@@ -22,6 +22,9 @@ type Encoder interface {
 	Dim() int
 	// Slots is the number of batches that can be encoded at once.
 	Slots() int
+	// BatchTokens is the number of tokens, with padding, of the batches that are encoded
+	// fastest. Larger ones work.
+	BatchTokens() int
 	Close() error
 }
 
@@ -109,7 +112,7 @@ func Open(c Config) (Encoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening encoder %s: %w", name, err)
 	}
-	p := newPool(sessions, facts, fmt.Sprintf("%s-%s-%s-%s", name, version, precision, instructionSet()))
+	p := newPool(sessions, facts, batchTokens(precision), fmt.Sprintf("%s-%s-%s-%s", name, version, precision, instructionSet()))
 	if _, err := p.Encode(context.Background(), [][]int32{{0, 0}}); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening encoder %s: trial row: %w", name, err), p.Close())
 	}

@@ -27,6 +27,7 @@ type pool struct {
 	free    chan session
 	all     []session
 	facts   onnx.Facts
+	batch   int
 	version string
 
 	mu     sync.Mutex
@@ -34,8 +35,8 @@ type pool struct {
 	busy   sync.WaitGroup
 }
 
-func newPool(all []session, facts onnx.Facts, version string) *pool {
-	p := &pool{free: make(chan session, len(all)), all: all, facts: facts, version: version}
+func newPool(all []session, facts onnx.Facts, batch int, version string) *pool {
+	p := &pool{free: make(chan session, len(all)), all: all, facts: facts, batch: batch, version: version}
 	for _, s := range all {
 		p.free <- s
 	}
@@ -45,6 +46,9 @@ func newPool(all []session, facts onnx.Facts, version string) *pool {
 func (p *pool) Version() string { return p.version }
 func (p *pool) Dim() int        { return p.facts.Dim }
 func (p *pool) Slots() int      { return len(p.all) }
+
+// BatchTokens implements Encoder.
+func (p *pool) BatchTokens() int { return p.batch }
 
 // Encode implements Encoder. When ctx ends first, the call returns at once; its session
 // comes back to the pool only when the runtime lets go of it.

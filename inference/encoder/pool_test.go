@@ -43,7 +43,7 @@ func ones(rows, _ int) ([]float32, error) {
 }
 
 func testPool(s ...session) *pool {
-	return newPool(s, onnx.Facts{Dim: 2, MaxPositions: 40, Vocabulary: 10}, "test")
+	return newPool(s, onnx.Facts{Dim: 2, MaxPositions: 40, Vocabulary: 10}, 512, "test")
 }
 
 func TestHangCostsASlotNotTheCaller(t *testing.T) {
