@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -21,6 +22,16 @@ const (
 )
 
 func (c Class) String() string { return [...]string{"retryable", "poison", "fatal"}[c] }
+
+// refusal is an exception that blames the data. It shows no more than the
+// server's code: the message may quote the row, and errors get logged.
+type refusal struct{ ex *ch.Exception }
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("clickhouse refuses it with code %d %s", r.ex.Code, r.ex.CodeName)
+}
+
+func (r *refusal) Unwrap() error { return r.ex }
 
 // poisonCodes are the server's error codes that blame the data.
 var poisonCodes = []int32{

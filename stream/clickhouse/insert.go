@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
@@ -162,7 +163,12 @@ func (w *Writer) deliver(ctx context.Context, t *table, e *encoded) error {
 		}
 		class := Classify(err)
 		w.deps.Metrics.failures.WithLabelValues(t.name, class.String()).Inc()
-		if class != Retryable {
+		switch class {
+		case Poison:
+			var ex *ch.Exception
+			errors.As(err, &ex)
+			return &refusal{ex}
+		case Fatal:
 			return err
 		}
 		wait := pause.NextBackOff()

@@ -102,9 +102,10 @@ func rowColumns(embedding bool) []column {
 }
 
 // RowVersion orders the rows of one key: the newer log record wins, then the
-// later promotion, then a full score over a degraded one.
+// later promotion, then a full score over a degraded one. The promotion has 19
+// bits; beyond them it stays at the largest.
 func RowVersion(logOffset, promotion int64, degraded bool) uint64 {
-	v := uint64(logOffset)<<20 | uint64(promotion)<<1&(1<<20-1)
+	v := uint64(logOffset)<<20 | uint64(min(promotion, 1<<19-1))<<1
 	if !degraded {
 		v |= 1
 	}

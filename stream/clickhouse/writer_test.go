@@ -235,6 +235,9 @@ func TestRefusedRowsAreIsolated(t *testing.T) {
 		if r.Record.NumRows() != 1 || Classify(r.Err) != Poison || r.Table != TableProfiles {
 			return errors.New("not one poison row")
 		}
+		if id := r.Record.Column(schemas.ColUserID).ValueStr(0); strings.Contains(r.Err.Error(), id) || !strings.Contains(r.Err.Error(), "VIOLATED_CONSTRAINT") {
+			return fmt.Errorf("the error shows a user id or no reason: %w", r.Err)
+		}
 		refused = append(refused, r.Record.Column(schemas.ColUserID).ValueStr(0))
 		return nil
 	}})
