@@ -38,7 +38,7 @@ type openvinoAPI struct {
 	build string
 }
 
-type openvinoVersion struct{ build, description *byte }
+type openvinoVersion struct{ build, _ *byte }
 
 // compileProperties is the number of key-value pairs that compile passes.
 const compileProperties = 4

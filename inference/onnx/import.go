@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -30,8 +31,8 @@ type Facts struct {
 
 const factsFormat = 1
 
-// Import reads a Hugging Face BERT folder (config.json, model.safetensors,
-// tokenizer.json) and writes the encoder's files into out, which is created.
+// Import reads a Hugging Face BERT folder (config.json, model.safetensors, and
+// tokenizer.json or vocab.txt) and writes the encoder's files into out, which is created.
 func Import(dir, out string) (Facts, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
@@ -97,11 +98,14 @@ func ReadFacts(dir string) (Facts, error) {
 	return f, nil
 }
 
-// readTokenizer returns dir's tokenizer.json without padding and truncation: both
+// readTokenizer returns dir's tokenizer.json, made from vocab.txt if need be, without padding and truncation: both
 // belong to the caller, who knows the batch.
 func readTokenizer(dir string, vocabulary int) ([]byte, error) {
 	path := filepath.Join(dir, TokenizerFile)
 	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = readVocab(dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -150,3 +150,26 @@ func TestImportNamesWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+func TestImportMakesTokenizerFromVocab(t *testing.T) {
+	dir := tiny(t, tinyConfig, same)
+	if err := os.Remove(filepath.Join(dir, TokenizerFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(dir, t.TempDir()); err == nil || !strings.Contains(err.Error(), "vocab.txt") {
+		t.Errorf("error %v does not name vocab.txt", err)
+	}
+	vocab := filepath.Join(dir, "vocab.txt")
+	if err := os.WriteFile(vocab, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(dir, t.TempDir()); err == nil || !strings.Contains(err.Error(), "[MASK]") {
+		t.Errorf("error %v does not name [MASK]", err)
+	}
+	if err := os.WriteFile(vocab, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(dir, t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,12 +2,14 @@ package token_test
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"profilestream/inference/encoder/encodertest"
+	"profilestream/inference/onnx"
 	"profilestream/inference/token"
 )
 
@@ -26,6 +28,29 @@ func open(t *testing.T) *token.Tokenizer {
 
 func TestIDsEqualReference(t *testing.T) {
 	tok := open(t)
+	for _, r := range encodertest.Reference(t) {
+		if got := tok.Encode(r.Text, token.MaxTokens); !slices.Equal(got, r.IDs) {
+			t.Errorf("%.60q: got %v, want %v", r.Text, got, r.IDs)
+		}
+	}
+}
+
+// TestVocabAloneGivesTheSameIDs imports the model without its tokenizer.json.
+func TestVocabAloneGivesTheSameIDs(t *testing.T) {
+	dir, out := t.TempDir(), t.TempDir()
+	for _, name := range []string{"config.json", "model.safetensors", "vocab.txt"} {
+		if err := os.Symlink(filepath.Join(encodertest.Source(t), name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := onnx.Import(dir, out); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := token.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tok.Close() }()
 	for _, r := range encodertest.Reference(t) {
 		if got := tok.Encode(r.Text, token.MaxTokens); !slices.Equal(got, r.IDs) {
 			t.Errorf("%.60q: got %v, want %v", r.Text, got, r.IDs)
