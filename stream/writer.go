@@ -131,6 +131,7 @@ func (w *Writer) handOver(ctx context.Context, s *stream) error {
 		return w.Err()
 	case <-ctx.Done():
 		s.pending.Done()
+		w.fail(context.Cause(ctx))
 		return context.Cause(ctx)
 	}
 	select {
@@ -141,7 +142,8 @@ func (w *Writer) handOver(ctx context.Context, s *stream) error {
 	return nil
 }
 
-// Flush sends what was added and returns once all of it is acknowledged by all in-sync replicas.
+// Flush sends what was added and returns once all of it is acknowledged by all in-sync replicas. Giving up because ctx
+// ends breaks the writer.
 func (w *Writer) Flush(ctx context.Context) error {
 	for _, s := range w.streams {
 		if s.filling.Len() > 0 {
@@ -162,7 +164,8 @@ func (w *Writer) Flush(ctx context.Context) error {
 		return w.Err()
 	case <-w.broken:
 		return w.Err()
-	case <-ctx.Done():
+	case <-ctx.Done(): // what is in flight is undecided
+		w.fail(context.Cause(ctx))
 		return context.Cause(ctx)
 	}
 }

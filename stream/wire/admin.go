@@ -157,3 +157,16 @@ func (c *Client) DeleteTopics(ctx context.Context, topics ...string) error {
 		return nil
 	})
 }
+
+// AddPartitions raises a topic's number of partitions to total.
+func (c *Client) AddPartitions(ctx context.Context, topic string, total int) error {
+	return c.retry(ctx, "adding partitions to "+topic, func(ctx context.Context) error {
+		res, err := c.api.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{
+			Topics: []kafka.TopicPartitionsConfig{{Name: topic, Count: int32(total)}},
+		})
+		if err != nil {
+			return err
+		}
+		return fromError(res.Errors[topic])
+	})
+}

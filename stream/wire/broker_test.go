@@ -418,3 +418,31 @@ func TestCancelledAppendBreaksTheStream(t *testing.T) {
 		t.Errorf("went on after an unknown outcome: %v", err)
 	}
 }
+
+func TestDamagedAnswersAreFetchedAgain(t *testing.T) {
+	b := kafkatest.Fake(t)
+	proxy := newCutter()
+	ctx, c := testContext(t), newClient(t, b, func(cfg *Config) { cfg.Dial = proxy.dial })
+	topic := newTopic(t, c, 1, nil)
+	p := c.NewProducer(topic, 0, ProducerConfig{})
+	var want []string
+	for i := range 20 {
+		v := fmt.Sprintf("%d %03000d", i, i)
+		want = append(want, v)
+		if _, err := p.Append(ctx, build(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proxy.flips.Store(2)
+	if diff := cmp.Diff(want, readTo(t, c, topic, 0, 0, FetchConfig{MaxBytes: 10_000})); diff != "" {
+		t.Error(diff)
+	}
+	if proxy.flips.Load() >= 0 {
+		t.Error("nothing was damaged: the test shows nothing")
+	}
+	proxy.flips.Store(1 << 30) // every answer from now on
+	_, err := c.NewFetcher(topic, 0, 0, FetchConfig{MaxBytes: 10_000}).Fetch(ctx)
+	if !errors.Is(err, ErrCorrupt) || Classify(err) != Poison {
+		t.Errorf("%v", err)
+	}
+}

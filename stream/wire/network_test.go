@@ -9,9 +9,11 @@ import (
 
 // cutter is a network that can lose the answer to a request: the broker gets it, the connection breaks before the
 // client reads.
+// It can also damage a byte of large answers.
 type cutter struct {
 	armed atomic.Bool
 	cuts  atomic.Int64
+	flips atomic.Int64 // answers still to damage
 }
 
 func newCutter() *cutter { return new(cutter) }
@@ -52,6 +54,9 @@ func (c *cutConn) Read(p []byte) (int, error) {
 		c.produce = false
 	}
 	c.mu.Unlock()
+	if n > 2000 && c.c.flips.Add(-1) >= 0 {
+		p[n/2] ^= 4
+	}
 	if cut {
 		c.c.cuts.Add(1)
 		c.Conn.Close()
