@@ -28,15 +28,20 @@ func BenchmarkEncode(b *testing.B) {
 // BenchmarkWriter inserts live rows with embeddings into the engine, 250 rows a
 // message and 20,000 a block. cpu-us/row is the writer's process alone; the
 // engine is another process on the same machine.
-func BenchmarkWriter(b *testing.B) { benchmarkWriter(b, false) }
+func BenchmarkWriter(b *testing.B) { benchmarkWriter(b, newSender, false) }
 
 // BenchmarkWriterHistory inserts day rows, which have no embedding.
-func BenchmarkWriterHistory(b *testing.B) { benchmarkWriter(b, true) }
+func BenchmarkWriterHistory(b *testing.B) { benchmarkWriter(b, newSender, true) }
 
-func benchmarkWriter(b *testing.B, history bool) {
+// BenchmarkWriterBatches is BenchmarkWriter through the driver's batches.
+func BenchmarkWriterBatches(b *testing.B) {
+	benchmarkWriter(b, func(c *Client) sender { return &batchSender{conn: c.conn} }, false)
+}
+
+func benchmarkWriter(b *testing.B, s func(*Client) sender, history bool) {
 	cfg := testConfig(b, "bench")
 	c := testClient(b, cfg)
-	w := startWriter(b, c, Deps{})
+	w := run(b, newWriter(c.cfg, s(c), Deps{}))
 	const perMessage, perOp = 250, 20000
 	rec := scoredRows(rowSpec{users: perMessage, version: 1, asOf: noon, trigger: schemas.TriggerLive})
 	defer rec.Release()

@@ -29,7 +29,7 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	if err := engine.Kill(); err != nil {
+	if err := engine.Stop(); err != nil {
 		fmt.Println(err)
 		return 1
 	}
