@@ -134,10 +134,16 @@ func (l Loss) Mean(z, y []float64) float64 {
 }
 
 // FitLinear fits a linear score by its mean loss plus l2/2 times the squared
-// weights, the bias free.
-func FitLinear(ctx context.Context, x *Matrix, y []float64, loss Loss, l2 float64) (*Linear, error) {
+// weights, the bias free. The search begins at start, or at zero where it is nil.
+func FitLinear(ctx context.Context, x *Matrix, y []float64, loss Loss, l2 float64, start *Linear) (*Linear, error) {
 	d := x.Cols
 	w := make([]float64, d+1)
+	if start != nil {
+		for j, v := range start.Weights {
+			w[j] = float64(v)
+		}
+		w[d] = float64(start.Bias)
+	}
 	inv := 1 / math.Max(1, float64(x.Rows))
 	err := Minimise(ctx, w, 200, 1e-7, func(w, g []float64) float64 {
 		return linearLoss(x, y, loss, l2, inv, w, g)

@@ -134,7 +134,7 @@ func TestFitsLearn(t *testing.T) {
 	x, y := random(1500, 5, 6, Logistic)
 	constant := Logistic.Mean(make([]float64, 1500), y)
 	z := make([]float64, 1500)
-	lin, err := FitLinear(ctx, x, y, Logistic, 1e-3)
+	lin, err := FitLinear(ctx, x, y, Logistic, 1e-3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func ensemble(t *testing.T) (*Ensemble, *Matrix, []float64) {
 	t.Helper()
 	ctx := context.Background()
 	x, y := random(400, 6, 7, Logistic)
-	lin, err := FitLinear(ctx, x, y, Logistic, 1e-2)
+	lin, err := FitLinear(ctx, x, y, Logistic, 1e-2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

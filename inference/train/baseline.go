@@ -132,7 +132,7 @@ func (s *sample) logistic(ctx context.Context, sp *split, names []string) ([]flo
 		return x
 	}
 	fit := build(sp.train, true)
-	m, err := heads.FitLinear(ctx, fit, pick(s.churn, sp.train), heads.Logistic, 1e-4)
+	m, err := heads.FitLinear(ctx, fit, pick(s.churn, sp.train), heads.Logistic, 1e-4, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -65,28 +65,37 @@ func (p *problem) numFolds() int {
 	return n
 }
 
+// linear chooses the penalty with the least held-out loss. Each fold goes from
+// the strongest to the weakest, every search beginning where the last ended.
 func (p *problem) linear(ctx context.Context, f *fitted) error {
-	best, bestL2 := math.Inf(1), penalties[0]
-	for _, l2 := range penalties {
-		held := make([]float64, len(p.y))
-		for k := range p.numFolds() {
-			in, out := p.sides(k)
-			if len(in) == 0 || len(out) == 0 {
-				continue
-			}
-			m, err := heads.FitLinear(ctx, p.x.Select(in), pick(p.y, in), p.loss, l2)
-			if err != nil {
+	held := make([][]float64, len(penalties))
+	for n := range held {
+		held[n] = make([]float64, len(p.y))
+	}
+	for k := range p.numFolds() {
+		in, out := p.sides(k)
+		if len(in) == 0 || len(out) == 0 {
+			continue
+		}
+		xi, yi, xo, z := p.x.Select(in), pick(p.y, in), p.x.Select(out), make([]float64, len(out))
+		var m *heads.Linear
+		for n, l2 := range penalties {
+			var err error
+			if m, err = heads.FitLinear(ctx, xi, yi, p.loss, l2, m); err != nil {
 				return err
 			}
-			z := make([]float64, len(out))
-			m.Score(p.x.Select(out), z)
-			scatter(held, z, out)
-		}
-		if l := p.loss.Mean(held, p.y); l < best {
-			best, bestL2, f.parts[heads.PartLinear] = l, l2, held
+			m.Score(xo, z)
+			scatter(held[n], z, out)
 		}
 	}
-	m, err := heads.FitLinear(ctx, p.x, p.y, p.loss, bestL2)
+	best, at := math.Inf(1), 0
+	for n := range held {
+		if l := p.loss.Mean(held[n], p.y); l < best {
+			best, at = l, n
+		}
+	}
+	f.parts[heads.PartLinear] = held[at]
+	m, err := heads.FitLinear(ctx, p.x, p.y, p.loss, penalties[at], nil)
 	if err != nil {
 		return err
 	}
@@ -110,16 +119,18 @@ func (p *problem) hidden(ctx context.Context, o *Options, f *fitted) error {
 		if len(in) == 0 || len(out) == 0 {
 			continue
 		}
-		xo, z := p.x.Select(out), make([]float64, len(out))
+		xo, yo, z := p.x.Select(out), pick(p.y, out), make([]float64, len(out))
 		var hidden heads.Matrix
+		watch := newWatch(patientEpochs)
 		_, err := heads.FitMLP(ctx, p.x.Select(in), pick(p.y, in), p.loss, opt, func(n int, m *heads.MLP) bool {
 			m.Score(xo, &hidden, z)
 			byEpoch.put(n, z, out)
-			return true
+			return watch.on(n, p.loss.Mean(z, yo))
 		})
 		if err != nil {
 			return err
 		}
+		byEpoch.extend(watch.last, out)
 	}
 	n, held, _ := byEpoch.best(p)
 	f.parts[heads.PartMLP] = held
@@ -146,13 +157,16 @@ func (p *problem) forest(ctx context.Context, o *Options, f *fitted, step func()
 			if len(in) == 0 || len(out) == 0 {
 				continue
 			}
-			_, err := heads.FitForest(ctx, bins, p.y, in, p.loss, b, func(n int, z []float64) bool {
-				byRound.put(n, pick(z, out), out)
-				return true
+			yo, watch := pick(p.y, out), newWatch(patientRounds)
+			_, err := heads.FitForest(ctx, bins, p.y, in, p.loss, b, func(n int, all []float64) bool {
+				z := pick(all, out)
+				byRound.put(n, z, out)
+				return watch.on(n, p.loss.Mean(z, yo))
 			})
 			if err != nil {
 				return err
 			}
+			byRound.extend(watch.last, out)
 		}
 		n, held, loss := byRound.best(p)
 		if loss < best {
@@ -173,8 +187,24 @@ func (p *problem) forest(ctx context.Context, o *Options, f *fitted, step func()
 	return nil
 }
 
+// watch ends a fold's training when its held-out loss has not fallen for long.
+type watch struct {
+	best           float64
+	at, last, wait int
+}
+
+func newWatch(wait int) *watch { return &watch{best: math.Inf(1), wait: wait} }
+
+func (w *watch) on(step int, loss float64) (goOn bool) {
+	w.last = step
+	if loss < w.best {
+		w.best, w.at = loss, step
+	}
+	return step-w.at < w.wait
+}
+
 // trace holds the held-out scores after each epoch or round, in float32 to
-// bound its memory.
+// bound its memory. A fold that ended early keeps its last scores.
 type trace struct{ score [][]float32 }
 
 func newTrace(steps, rows int) *trace {
@@ -188,6 +218,15 @@ func newTrace(steps, rows int) *trace {
 func (t *trace) put(step int, z []float64, at []int) {
 	for k, i := range at {
 		t.score[step-1][i] = float32(z[k])
+	}
+}
+
+// extend repeats the scores of the last step of a fold.
+func (t *trace) extend(last int, at []int) {
+	for n := last; n < len(t.score); n++ {
+		for _, i := range at {
+			t.score[n][i] = t.score[last-1][i]
+		}
 	}
 }
 

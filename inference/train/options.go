@@ -69,4 +69,10 @@ var boosts = []heads.BoostOptions{
 }
 
 // penalties are the L2 weights of linear parts, tried in order.
-var penalties = []float64{.001, .01, .05, .2}
+var penalties = []float64{.2, .05, .01, .002}
+
+// How many epochs or trees a fold may go on without a lower held-out loss.
+const (
+	patientEpochs = 6
+	patientRounds = 40
+)

@@ -32,9 +32,20 @@ func embed(ctx context.Context, o *Options, texts []string, done func(n int)) ([
 	return out, nil
 }
 
+// maxFeedback bounds the texts that sentiment learns from: more teach a linear
+// head little and cost the encoder's time.
+const maxFeedback = 3000
+
 // sentiment fits the mood of texts and measures it on folds by text, so that a
 // phrase never teaches its own test. It is nil where that does not work.
 func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentiment, *eval.Classifier, error) {
+	if n := len(texts); n > maxFeedback {
+		kept := make([]Labelled, maxFeedback)
+		for i := range kept {
+			kept[i] = texts[i*n/maxFeedback] // evenly spread
+		}
+		texts = kept
+	}
 	words, y, fold := make([]string, len(texts)), make([]float64, len(texts)), make([]int, len(texts))
 	var pos float64
 	for i, t := range texts {
