@@ -80,7 +80,7 @@ func (m *merge) run(f MergeFactory, assigned []Assignment) (ending Ending, err e
 	limit := max(1<<20, s.g.cfg.BufferBytes/int64(max(1, len(assigned))))
 	for _, a := range assigned {
 		src := &source{tp: a.TP(), position: a.Committed, newest: -1, backlog: -1, waiting: time.Now(), metrics: s.g.cfg.Metrics.partition(a.TP())}
-		src.pre = startPrefetch(ctx, s.fetcher(src.tp, a.Committed), limit, m.notify)
+		src.pre = startPrefetch(ctx, s.fetcher(src.tp, a.Committed, limit), limit, m.notify)
 		m.sources = append(m.sources, src)
 		m.committed[src.tp] = Commit{Offset: a.Committed, Metadata: a.Metadata}
 	}

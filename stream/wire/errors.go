@@ -107,13 +107,15 @@ func classifyLocal(err error) Class {
 		errors.As(err, &verify) || errors.As(err, &alert) {
 		return Fatal
 	}
-	var netErr net.Error
+	var (
+		netErr   net.Error
+		protoErr protocol.Error // kafka-go could not make sense of a response: the connection is given up
+	)
 	switch {
-	case errors.Is(err, protocol.ErrNoTopic), errors.Is(err, protocol.ErrNoPartition), errors.Is(err, protocol.ErrNoLeader),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe),
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe),
 		errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		errors.As(err, &netErr), errors.Is(err, errResponse):
+		errors.As(err, &netErr), errors.As(err, &protoErr), errors.Is(err, errResponse):
 		return Retryable
 	}
 	return Fatal
