@@ -3,6 +3,7 @@ package profile
 import (
 	"cmp"
 	"strings"
+	"unsafe"
 
 	"github.com/zeebo/xxh3"
 
@@ -31,16 +32,35 @@ var newestK = [recentKinds]int{
 // maxRecent is the length of a full list of all kinds.
 const maxRecent = 5 + 2 + 5 + 1 + 2 + 1
 
-// content is what a list entry shows. It is interned: equal contents of a partition are one.
+// content is what a list entry shows: id, name and category. It is interned: equal contents of a
+// partition are one. The strings lie in memory right behind it, in the same allocation, so that
+// reading an entry costs one miss and the garbage collector has nothing to scan.
 type content struct {
-	hash         uint64 // of the strings and their lengths
-	text         string // id, name and category, one after the other
-	idLen, named uint16 // length of the id, and of id and name together
+	hash                uint64 // of the strings and their lengths
+	idEnd, nameEnd, end uint16 // of id, name and category in the text
 }
 
-func (c *content) id() string       { return c.text[:c.idLen] }
-func (c *content) name() string     { return c.text[c.idLen:c.named] }
-func (c *content) category() string { return c.text[c.named:] }
+const contentBytes = int(unsafe.Sizeof(content{}))
+
+func newContent(hash uint64, id, name, category []byte) *content {
+	n := len(id) + len(name) + len(category)
+	words := make([]uint64, (contentBytes+n+7)/8)
+	c := (*content)(unsafe.Pointer(&words[0]))
+	c.hash = hash
+	c.idEnd, c.nameEnd, c.end = uint16(len(id)), uint16(len(id)+len(name)), uint16(n)
+	text := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), contentBytes)), n)
+	copy(text[copy(text, id):], name)
+	copy(text[len(id)+len(name):], category)
+	return c
+}
+
+func (c *content) text() string {
+	return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(c), contentBytes)), c.end)
+}
+
+func (c *content) id() string       { return c.text()[:c.idEnd] }
+func (c *content) name() string     { return c.text()[c.idEnd:c.nameEnd] }
+func (c *content) category() string { return c.text()[c.nameEnd:] }
 
 func (c *content) compare(o *content) int {
 	if c == o {
@@ -76,12 +96,11 @@ func (t *contents) internClipped(id, name, category []byte) *content {
 	for at := h; ; at++ {
 		c, ok := t.byHash[at]
 		if !ok {
-			c = &content{hash: h, text: string(text),
-				idLen: uint16(len(id)), named: uint16(len(id) + len(name))}
+			c = newContent(h, id, name, category)
 			t.byHash[at] = c
 			return c
 		}
-		if int(c.idLen) == len(id) && int(c.named) == len(id)+len(name) && c.text == string(text) {
+		if int(c.idEnd) == len(id) && int(c.nameEnd) == len(id)+len(name) && c.text() == string(text) {
 			return c
 		}
 	}

@@ -119,7 +119,7 @@ func (d *decoder) entry(t *contents) entry {
 	kind := d.byte()
 	at := int64(d.upTo(maxMillis))
 	id, name, category := d.text(), d.text(), d.text()
-	if kind == 0 || kind >= recentKinds || len(id)+len(name) > math.MaxUint16 {
+	if kind == 0 || kind >= recentKinds || len(id)+len(name)+len(category) > math.MaxUint16 {
 		d.fail("list entry")
 	}
 	if d.what != "" {

@@ -116,13 +116,18 @@ func benchFeed(b testing.TB, p *LogPartition, log []Record) (rows int) {
 			more := p.Work(1 << 20)
 			if p.days.Len() > 500 || !more {
 				rows += p.days.Len()
-				p.days.Take().Release()
+				p.days.Recycle(p.days.Take())
 			}
 			if !more {
 				break
 			}
 		}
 	}
+	for p.Work(1 << 20) {
+		p.days.Recycle(p.days.Take())
+	}
+	p.days.Recycle(p.days.Take())
+	p.TakeDiverted()
 	return rows
 }
 
@@ -158,7 +163,7 @@ func BenchmarkRow(b *testing.B) {
 		for more := true; more; {
 			more = p.EmitLive(1 << 20)
 			n += p.rows.Len()
-			p.rows.Take().Release()
+			p.rows.Recycle(p.rows.Take())
 		}
 	}
 	reportCPU(b, cpu, n, "row")
@@ -200,7 +205,7 @@ func BenchmarkHeap(b *testing.B) {
 		runtime.ReadMemStats(&before)
 		p := benchPartition(b)
 		benchFeed(b, p, log)
-		p.days.reset()
+		p.days = newRowBatch(0)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(p.Users()), "B/user")
