@@ -105,8 +105,13 @@ func (c *Config) options(database string) (*ch.Options, error) {
 		ReadTimeout:  10 * time.Minute,
 		MaxOpenConns: 8,
 		MaxIdleConns: 8,
-		// A synchronous insert is what an acknowledgement means here.
-		Settings:      ch.Settings{"async_insert": 0},
+		Settings: ch.Settings{
+			// A synchronous insert is what an acknowledgement means here.
+			"async_insert": 0,
+			// A backfill's block may hold day rows of more months than the
+			// server's default allows; refused, it would be tried for ever.
+			"max_partitions_per_insert_block": 0,
+		},
 		TransportFunc: func(t *http.Transport) (http.RoundTripper, error) { return framing{t}, nil },
 	}
 	if c.Protocol == ProtocolNative {

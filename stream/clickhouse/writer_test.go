@@ -190,6 +190,27 @@ func TestNewestRowOfAKeyWins(t *testing.T) {
 	}
 }
 
+func TestABlockMaySpanAnyNumberOfMonths(t *testing.T) {
+	cfg := testConfig(t, "months")
+	cfg.BatchInterval = time.Hour // one block
+	c := testClient(t, cfg)
+	w := startWriter(t, c, Deps{})
+	const months = 120
+	for m := range months {
+		rec := scoredRows(rowSpec{users: 1, version: 1, trigger: schemas.TriggerSilence, asOf: time.Date(2015, time.Month(m+1), 9, 23, 59, 59, 999e6, time.UTC).UnixMilli()})
+		if _, err := w.AddScored(t.Context(), rec, Meta{History: true}); err != nil {
+			t.Fatal(err)
+		}
+		rec.Release()
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := scalar[uint64](t, c, "SELECT uniqExact(as_of) FROM months.profile_days"); got != months {
+		t.Errorf("%d day rows, want %d", got, months)
+	}
+}
+
 func TestAccountingAndDivertedRows(t *testing.T) {
 	c := testClient(t, testConfig(t, "books"))
 	w := startWriter(t, c, Deps{})
