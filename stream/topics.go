@@ -12,11 +12,12 @@ import (
 // MaxInputBytes is the largest value of an input record that is parsed; larger ones go to the DLQ as they are.
 const MaxInputBytes = 1 << 20
 
-// headroomBytes is what our records may add to an input value: headers, canonical fields, batch framing.
-const headroomBytes = 1 << 20
+// MaxLogBatchBytes is the batch limit of the topics that carry valid input values. A canonical record holds the value,
+// its unescaped strings again (at most as much), and some fields.
+const MaxLogBatchBytes = 4 * MaxInputBytes
 
-// MaxLogBatchBytes is the batch limit of the topics that carry input values.
-const MaxLogBatchBytes = MaxInputBytes + headroomBytes
+// MaxDeadLetterBatchBytes is the batch limit of the DLQ, which keeps values that are larger than any valid one.
+const MaxDeadLetterBatchBytes = 12 << 20
 
 // MaxRowBatchBytes is the batch limit of the topics that carry Arrow messages and state.
 const MaxRowBatchBytes = 8 << 20
@@ -55,7 +56,7 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 		topic(names.Days, MaxRowBatchBytes, cfg.RowRetention),
 		topic(names.Scored, MaxRowBatchBytes, cfg.RowRetention),
 		compacted(names.State, cfg.Partitions, cfg.Replication),
-		topic(names.DLQ, MaxLogBatchBytes, cfg.RowRetention),
+		topic(names.DLQ, MaxDeadLetterBatchBytes, cfg.RowRetention),
 		topic(names.Late, MaxLogBatchBytes, cfg.RowRetention),
 		compacted(schemas.ModelsTopic, 1, cfg.Replication),
 	}
