@@ -89,8 +89,10 @@ func (w *work) append(set *heads.Set, base float64, i, k int, full bool) error {
 	z := w.churn[k]
 	p := set.Churn.Calibration.Probability(z)
 	v := set.Spend.Value(z, w.amount[k])
-	if bad := p - p + v - v; bad != 0 || p != p {
-		return fmt.Errorf("scoring: row %d: a score is not finite", i)
+	for _, x := range [...]float64{z, p, v, float64(w.moods[i])} {
+		if x-x != 0 {
+			return fmt.Errorf("scoring: row %d: a score is not finite", i)
+		}
 	}
 	f := w.out.Fields()
 	emb := f[outEmbedding].(*array.FixedSizeListBuilder)

@@ -129,6 +129,7 @@ func (w *work) release() {
 func (w *work) embed(ctx context.Context, e Embedder) error {
 	w.user = resize(w.user, w.rows)
 	w.moods = resize(w.moods, w.rows)
+	clear(w.moods)
 	if e == nil {
 		return ctx.Err()
 	}
