@@ -1,7 +1,7 @@
-// Package profilestream_test checks what is deployed rather than compiled: the
+// Package deploy_test checks what is deployed rather than compiled: the
 // compose file, the dashboards, the alert rules, the grants and the SQL of the
 // documentation, each by the strictest means at hand.
-package profilestream_test
+package deploy_test
 
 import (
 	"bytes"
@@ -27,6 +27,15 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the results in docs/sql.md anew")
+
+// TestMain runs the tests in the repository's root, which holds what they check.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 func TestComposeFileIsValid(t *testing.T) {
 	t.Setenv("CLICKHOUSE_PASSWORD", "a")
@@ -196,7 +205,7 @@ func TestDashboardQueriesHaveData(t *testing.T) {
 var documented = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```text\n(.*?)```")
 
 // TestSQLOfTheDocs runs each query of docs/sql.md and compares the results
-// shown there. go test -run TestSQLOfTheDocs . -update writes them anew.
+// shown there. go test ./e2e/deploy -run TestSQLOfTheDocs -update writes them anew.
 func TestSQLOfTheDocs(t *testing.T) {
 	const file = "docs/sql.md"
 	text, err := os.ReadFile(file)
