@@ -36,7 +36,7 @@ func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
 	if err != nil {
 		return nil, errors.Join(err, tok.Close())
 	}
-	e, err := embed.New(embed.Config{Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB}, tok, enc)
+	e, err := embed.New(embed.Config{Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB, CacheDir: m.CacheDir}, tok, enc)
 	if err != nil {
 		return nil, errors.Join(err, tok.Close(), enc.Close())
 	}
@@ -44,7 +44,9 @@ func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
 }
 
 // Close frees the runtime and the tokenizer.
-func (e *Encoder) Close() error { return errors.Join(e.native.Close(), e.tokens.Close()) }
+func (e *Encoder) Close() error {
+	return errors.Join(e.Embedder.Close(), e.native.Close(), e.tokens.Close())
+}
 
 // Scorer is a bundle at work.
 type Scorer struct {
