@@ -267,12 +267,12 @@ func dropFront[T any](s []T, n int) []T {
 	return slices.Delete(s, 0, n)
 }
 
-// grown returns s with room for n more, growing by a quarter: users are many and stay long.
+// grown returns s with room for n more, growing by an eighth: users are many and stay long.
 func grown[T any](s []T, n int) []T {
 	if cap(s)-len(s) >= n {
 		return s
 	}
-	g := make([]T, len(s), len(s)+n+len(s)/4)
+	g := make([]T, len(s), len(s)+n+len(s)/8)
 	copy(g, s)
 	return g
 }

@@ -43,10 +43,9 @@ func (p *LogPartition) Pending() bool { return p.work.pending }
 func (p *LogPartition) Work(maxBytes int) (more bool) {
 	k := &p.work
 	for ; k.fixed < len(p.fixes); k.fixed++ {
-		if p.days.Bytes() >= maxBytes {
+		if !p.correct(p.fixes[k.fixed], maxBytes) {
 			return true
 		}
-		p.correct(p.fixes[k.fixed])
 	}
 	clear(p.fixes)
 	p.fixes, k.fixed = p.fixes[:0], 0
@@ -115,18 +114,18 @@ func (p *LogPartition) tickUser(u *user, day int32) {
 }
 
 // correct emits every row of the user that is due from the first changed day to the last one
-// passed.
-func (p *LogPartition) correct(u *user) {
-	from := u.fixFrom
-	u.fixFrom = noDay
-	if u.gone {
-		return
-	}
-	for day := from; day <= p.ticked; day++ {
-		if p.due(u, day) != 0 {
-			p.dayRow(u, day, schemas.TriggerCorrection, u.offset)
+// passed. False: stopped at maxBytes.
+func (p *LogPartition) correct(u *user, maxBytes int) bool {
+	for ; u.fixFrom <= p.ticked && !u.gone; u.fixFrom++ {
+		if p.days.Bytes() >= maxBytes {
+			return false
+		}
+		if p.due(u, u.fixFrom) != 0 {
+			p.dayRow(u, u.fixFrom, schemas.TriggerCorrection, u.offset)
 		}
 	}
+	u.fixFrom = noDay
+	return true
 }
 
 // close folds all open days up to the given one into the users' bases.

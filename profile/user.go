@@ -171,8 +171,8 @@ func (d *openDay) peak() bool {
 
 // Sizes up to which a closed day's slices are kept for the next day.
 const (
-	reuseTiles  = 8
-	reuseHashes = 32
+	reuseTiles  = 6
+	reuseHashes = 8
 )
 
 // newDay takes a day from the free list, or makes one.
@@ -204,7 +204,7 @@ func (p *LogPartition) freeDay(d *openDay) {
 	}
 	clear(d.recent)
 	n.recent = d.recent[:0]
-	if cap(d.moved) <= reuseHashes {
+	if cap(d.moved) <= reuseHashes/2 {
 		n.moved = d.moved[:0]
 	}
 	*d = n
