@@ -246,10 +246,16 @@ func (t *trace) best(p *problem) (step int, held []float64, loss float64) {
 	return step, held, loss
 }
 
-// mix weighs the parts by the least held-out loss on a grid of tenths that sum to
-// one: coarse on purpose, since finer weights would fit the folds.
+// nearBest is how far above the least held-out loss a mix may lie to count.
+const nearBest = .001
+
+// mix weighs the parts by their held-out loss: the mean of all weights on a grid
+// of tenths whose loss is near the least. The single best point would follow the
+// noise of the folds.
 func (f *fitted) mix(p *problem) {
 	z := make([]float64, len(p.y))
+	var grid [][heads.NumParts]float64
+	var losses []float64
 	best := math.Inf(1)
 	for a := 0; a <= 10; a++ {
 		for b := 0; a+b <= 10; b++ {
@@ -258,11 +264,22 @@ func (f *fitted) mix(p *problem) {
 			}
 			w := [heads.NumParts]float64{float64(a) / 10, float64(b) / 10, float64(10-a-b) / 10}
 			f.blend(w, z)
-			if l := p.loss.Mean(z, p.y); l < best {
-				best = l
-				f.ensemble.Mix = w
+			l := p.loss.Mean(z, p.y)
+			grid, losses, best = append(grid, w), append(losses, l), min(best, l)
+		}
+	}
+	var n float64
+	var sum [heads.NumParts]float64
+	for g, w := range grid {
+		if losses[g] <= best+nearBest {
+			n++
+			for k := range sum {
+				sum[k] += w[k]
 			}
 		}
+	}
+	for k := range sum {
+		f.ensemble.Mix[k] = sum[k] / n
 	}
 	f.held = make([]float64, len(p.y))
 	f.blend(f.ensemble.Mix, f.held)

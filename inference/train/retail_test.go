@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // retail reads a file of PROFILESTREAM_DATA as rows with labels of 90 days.
-func retail(t *testing.T, file string, cutoffs ...string) Dataset {
+func retail(t testing.TB, file string, cutoffs ...string) Dataset {
 	t.Helper()
 	folder := os.Getenv("PROFILESTREAM_DATA")
 	if folder == "" {
@@ -64,5 +65,50 @@ func TestRetailCustomers(t *testing.T) {
 	by := logReport(t, r.Report)
 	if m, rec := by["model"].AUC.Value, by["recency"].AUC.Value; m < rec {
 		t.Errorf("the model's AUC %v is below recency's %v", m, rec)
+	}
+}
+
+// BenchmarkRetailHalves fits on one half of the real customers up to May and
+// judges on the other half in June, for three halvings, with the defaults. Its
+// figures are means of the test's: AUC, Brier score and ECE of churn, Spearman
+// and Gini of value.
+func BenchmarkRetailHalves(b *testing.B) {
+	d := retail(b, "online_retail_dev.csv.gz", "2011-03-01", "2011-04-01", "2011-05-01", "2011-06-01")
+	ctx := context.Background()
+	for b.Loop() {
+		mean := map[string]float64{}
+		for seed := range uint64(3) {
+			o := Options{Seed: seed + 1, TestShare: .5, horizon: d.Horizon}
+			if err := o.setDefaults(); err != nil {
+				b.Fatal(err)
+			}
+			s, err := open(&d, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sp := s.hold(o.TestShare, o.horizon, o.Seed)
+			m, err := s.fit(ctx, sp.train, &o, func() {})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r, err := s.judge(ctx, m, &sp, &o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, c := range r.Churn {
+				n := strings.ReplaceAll(c.Name, " ", "-")
+				mean[n+"/auc"] += float64(c.AUC.Value) / 3
+				mean[n+"/brier"] += float64(c.Brier.Value) / 3
+				mean[n+"/ece"] += float64(c.ECE.Value) / 3
+			}
+			for _, v := range r.Value {
+				n := strings.ReplaceAll(v.Name, " ", "-")
+				mean[n+"/spearman"] += float64(v.Spearman.Value) / 3
+				mean[n+"/gini"] += float64(v.Gini.Value) / 3
+			}
+		}
+		for n, v := range mean {
+			b.ReportMetric(v, n)
+		}
 	}
 }
