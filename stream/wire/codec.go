@@ -58,7 +58,8 @@ var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 })
 
 var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxDecodedBytes), zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxDecodedBytes), zstd.WithDecodeAllCapLimit(true),
+		zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)))
 	if err != nil {
 		panic("bug: zstd decoder options: " + err.Error())
 	}
@@ -68,12 +69,27 @@ var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
 var (
 	lz4Compressors = sync.Pool{New: func() any { return new(lz4.Compressor) }}
 	lz4Readers     = sync.Pool{New: func() any { return &lz4Source{r: lz4.NewReader(nil)} }}
+	zstdReaders    = sync.Pool{New: newZstdSource}
 	gzipReaders    = sync.Pool{New: func() any { return new(gzip.Reader) }}
 )
 
 type lz4Source struct {
 	src bytes.Reader
 	r   *lz4.Reader
+}
+
+type zstdSource struct {
+	src bytes.Reader
+	r   *zstd.Decoder
+}
+
+func newZstdSource() any {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxDecodedBytes), zstd.WithDecoderMaxWindow(8<<20),
+		zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(1)) // one: it starts no goroutines
+	if err != nil {
+		panic("bug: zstd decoder options: " + err.Error())
+	}
+	return &zstdSource{r: r}
 }
 
 // lz4Header is a frame header: magic, version 1 with independent blocks and no checksums, blocks of at most 256 KiB,
@@ -127,11 +143,7 @@ func decompress(c Codec, p, buf []byte, limit int) ([]byte, error) {
 	case None:
 		return p, nil
 	case Zstd:
-		out, err := zstdDecoder().DecodeAll(p, buf[:0])
-		if err == nil && len(out) > limit {
-			err = errTooLarge(limit)
-		}
-		return out, err
+		return decompressZstd(p, buf[:0], limit)
 	case LZ4:
 		s := lz4Readers.Get().(*lz4Source)
 		defer lz4Readers.Put(s)
@@ -155,6 +167,28 @@ func decompress(c Codec, p, buf []byte, limit int) ([]byte, error) {
 }
 
 func errTooLarge(limit int) error { return fmt.Errorf("decompresses to more than %d bytes", limit) }
+
+// decompressZstd takes memory for the size a frame claims only where that is plausible. What claims no size or a huge
+// one is decoded as a stream, where memory follows what really comes out.
+func decompressZstd(p, dst []byte, limit int) ([]byte, error) {
+	var h zstd.Header
+	if err := h.Decode(p); err != nil {
+		return nil, err
+	}
+	if h.HasFCS && h.FrameContentSize <= uint64(min(limit, 64*len(p)+64<<10)) {
+		out, err := zstdDecoder().DecodeAll(p, grow(dst, int(h.FrameContentSize)))
+		if err != zstd.ErrDecoderSizeExceeded { // several frames
+			return out, err
+		}
+	}
+	s := zstdReaders.Get().(*zstdSource)
+	defer zstdReaders.Put(s)
+	s.src.Reset(p)
+	if err := s.r.Reset(&s.src); err != nil {
+		return nil, err
+	}
+	return readBounded(s.r, dst, limit)
+}
 
 // decodeSnappy appends one raw snappy block's content to dst. A snappy block cannot expand more than about 21 times,
 // so a length that is more than 64 times the input is a lie and is refused before memory is taken for it.
