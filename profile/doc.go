@@ -23,8 +23,9 @@
 //	p, _ := NewPartition(cfg)
 //	for each record of the state topic: p.Restore(key, value)
 //	p.Start()
-//	for each record of the log: p.Apply(offset, &record); while p.Pending() and p.Work(n): send p.Days().Take()
-//	every live interval: while p.EmitLive(n): send p.Days().Take(), p.Live().Take()
+//	for each record of the log: p.Apply(offset, &record); if p.Pending(): p.Work(n) until it has no more
+//	every live interval: p.EmitLive(n) until it has no more
+//	after each Work and EmitLive: send p.Days().Take() and p.Live().Take(), then Recycle what was sent
 //	every checkpoint: EmitLive as above, wait for what was sent; p.Changes(...) in a transaction; p.Commit()
 //
 // # Invariants

@@ -10,7 +10,6 @@ type restoring struct {
 	chunks map[stateKey][]uint64
 	bases  map[*user]*decodedBase // that lack their chunks
 	ids    map[*openDay]int       // number of event ids of days that lack their chunks
-	days   int64
 }
 
 // Restore reads a record of the state topic; a nil value removes the key. Records of different

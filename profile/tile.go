@@ -21,10 +21,9 @@ const (
 // noDay stands for "no such day"; it is later than every day, so that a minimum works.
 const noDay int32 = 1<<31 - 1
 
-func dayOf(millis int64) int32   { return int32(floorDiv(millis, dayMillis)) }
-func dayStart(day int32) int64   { return int64(day) * dayMillis }
-func dayEnd(day int32) int64     { return dayStart(day) + dayMillis - 1 }
-func slotOf(millis int64) uint16 { return uint16((millis - dayStart(dayOf(millis))) / slotMillis) }
+func dayOf(millis int64) int32 { return int32(floorDiv(millis, dayMillis)) }
+func dayStart(day int32) int64 { return int64(day) * dayMillis }
+func dayEnd(day int32) int64   { return dayStart(day) + dayMillis - 1 }
 
 func floorDiv(a, b int64) int64 {
 	q := a / b
