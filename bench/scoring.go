@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"profilestream/e2e/harness"
+)
+
+// seeds are rows of the history, scored, from which the benchmarks behind the
+// encoder make as many as they need. Their embeddings are in the cache on disk.
+type seeds struct {
+	days               []message // window rows
+	scoredLive         []message
+	scoredDay          []message
+	nDays, nLive, nDay int64
+}
+
+// seedRows bounds how many rows of each kind are encoded for that.
+func (s *session) seedRows() int64 { return min(max(int64(s.duration.Seconds()*30), 150), 1000) }
+
+func (s *session) seeded() *seeds {
+	if s.rows != nil {
+		return s.rows
+	}
+	from := s.workedOff()
+	p := s.pipeline(settings{cacheDir: s.cacheDir()})
+	defer p.remove()
+	out := &seeds{}
+	live, nLive := s.takeRows(from.topics.Windows, s.seedRows(), nil)
+	out.days, out.nDays = s.takeRows(from.topics.Days, s.seedRows(), nil)
+	s.giveRows(p.topics.Windows, live, nLive)
+	s.giveRows(p.topics.Days, out.days, out.nDays)
+	s.progress("scoring %d live and %d day rows", nLive, out.nDays)
+	p.drain("scorer")
+	out.scoredLive, out.nLive = s.takeRows(p.topics.Scored, nLive, isLive)
+	out.scoredDay, out.nDay = s.takeRows(p.topics.Scored, out.nDays, isDay)
+	s.rows = out
+	return out
+}
+
+// prepareScorerTexts measures the encoder at work: bin/scorer on rows whose
+// texts it has not seen. A run goes on where the one before stopped, with an
+// empty cache.
+func prepareScorerTexts(s *session) func() []sample {
+	p := s.pipeline(settings{})
+	from := s.workedOff()
+	// More rows than three runs can encode.
+	rows, n := s.takeRows(from.topics.Days, 1000*int64(s.duration.Seconds()+1), nil)
+	s.giveRows(p.topics.Days, rows, n)
+	return func() []sample {
+		proc := p.start("scorer")
+		defer stop(proc)
+		var last metrics
+		at := s.watch(proc, s.duration, func(m metrics) float64 {
+			last = m
+			return m["profilestream_scorer_cache_misses_total"]
+		})
+		tokens := last["profilestream_scorer_encoder_tokens_total"] / max(last["profilestream_scorer_cache_misses_total"], 1)
+		note := fmt.Sprintf("bin/scorer, distinct texts of day rows (%.0f tokens a text) not in the cache; text, tokens, encoder, heads and Kafka; %.0f texts a run; rows of %s", tokens, at.n, s.history().note)
+		return []sample{
+			{"scorer_texts_per_cpu_second", at.n / at.cpu, "texts/s of CPU", note},
+			{"scorer_texts_per_second", at.n / at.wall, "texts/s of wall", note},
+		}
+	}
+}
+
+// supply is how many rows a benchmark behind the encoder gets: enough for a run
+// at perSecond; what is left over is not read.
+func (s *session) supply(perSecond int64) int64 {
+	return max(perSecond*int64(s.duration.Seconds()+1), 20_000)
+}
+
+// prepareScorerRows measures scoring when every text is in the cache.
+func prepareScorerRows(s *session) func() []sample {
+	rows := s.seeded()
+	return func() []sample {
+		p := s.pipeline(settings{cacheDir: s.cacheDir()})
+		defer p.remove()
+		s.giveRows(p.topics.Days, rows.days, s.supply(8000))
+		at, encoded := s.countedRows(p.start("scorer"), "profilestream_scorer_rows_total")
+		note := fmt.Sprintf("bin/scorer, day rows, texts in the cache (%.0f were not); text, tokens, heads, Arrow and Kafka; %.0f rows a run, %d different ones out of %s", encoded, at.n, rows.nDays, s.history().note)
+		return []sample{
+			{"scorer_cached_rows_per_cpu_second", at.n / at.cpu, "rows/s of CPU", note},
+			{"scorer_cached_rows_per_second", at.n / at.wall, "rows/s of wall", note},
+		}
+	}
+}
+
+// prepareSink measures the sink against the engine.
+func prepareSink(s *session, live bool) func() []sample {
+	seeds := s.seeded()
+	name, msgs, n, perSecond := "day", seeds.scoredDay, seeds.nDay, int64(30_000)
+	if live {
+		name, msgs, n, perSecond = "live", seeds.scoredLive, seeds.nLive, 15_000
+	}
+	return func() []sample {
+		p := s.pipeline(settings{})
+		defer p.remove()
+		s.giveRows(p.topics.Scored, msgs, s.supply(perSecond))
+		at, _ := s.countedRows(p.start("sink"), "profilestream_sink_rows_total")
+		note := fmt.Sprintf("bin/sink against the engine on the same machine, %s rows, embeddings in live rows only; blocks of 20,000; %.0f rows a run, %d different ones out of %s", name, at.n, n, s.history().note)
+		return []sample{
+			{"sink_" + name + "_rows_per_second", at.n / at.wall, "rows/s of wall", note},
+			{"sink_" + name + "_rows_per_cpu_second", at.n / at.cpu, "rows/s of CPU (sink alone)", note},
+		}
+	}
+}
+
+// countedRows watches a process's counter of rows, then stops the process.
+func (s *session) countedRows(proc *harness.Process, counter string) (at pace, encoded float64) {
+	defer stop(proc)
+	at = s.watch(proc, s.duration, func(m metrics) float64 {
+		encoded = m["profilestream_scorer_cache_misses_total"]
+		return m.sum(counter, "")
+	})
+	return at, encoded
+}
+
+// prepareProfiles measures the whole pipeline: a history of customers that no
+// process has seen, until each of them has a live row in ClickHouse.
+func prepareProfiles(s *session) func() []sample {
+	users := min(max(int(s.duration.Seconds()*40), 200), 5000)
+	in := s.input(shop{name: "crowd", users: users, days: 3, events: users * 10, start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
+	return func() []sample {
+		p := s.pipeline(settings{inputs: in.topics})
+		defer p.remove()
+		scorer, sink := p.start("scorer"), p.start("sink")
+		scorer.Ready(firstCount)
+		sink.Ready(firstCount)
+		start := time.Now()
+		ingest := p.start("ingest")
+		defer stop(ingest, scorer, sink)
+		view := p.database() + ".profiles_latest"
+		harness.Eventually(s, drainLimit, "every customer has a profile", func() error {
+			if n := s.engine().Count(s, "SELECT count() FROM "+view); n < int64(in.users) {
+				return fmt.Errorf("%d of %d", n, in.users)
+			}
+			return nil
+		})
+		wall := time.Since(start).Seconds()
+		days := s.engine().Count(s, "SELECT count() FROM "+p.database()+".profile_days")
+		note := fmt.Sprintf("the three processes, the broker and the engine on one machine, nothing in the cache; %s; from the start of bin/ingest to the last live row, with %d day rows in between", in.note, days)
+		return []sample{{"profiles_per_second", float64(in.users) / wall, "profiles/s of wall", note}}
+	}
+}
