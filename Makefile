@@ -40,7 +40,7 @@ build: setup ## bin/ingest, bin/scorer, bin/sink, bin/profilectl, bin/engine
 	go build -o bin/ $(BINARIES:%=./cmd/%)
 
 demo: build ## the whole pipeline on a simulated shop; KEEP=1 stays up
-	bin/profilectl demo $(if $(KEEP),-keep)
+	bin/profilectl demo $(if $(KEEP),--keep)
 
 test: unit e2e ## all tests
 

@@ -17,6 +17,15 @@ const (
 	HeaderSchema        = "schema"
 	HeaderPromotion     = "promotion"
 	HeaderConfigVersion = "config_version"
+	// HeaderRows says which rows a message holds, RowsLive or RowsDay: the
+	// trigger of a live row is what last touched the user, and does not tell.
+	HeaderRows = "rows"
+)
+
+// Values of HeaderRows.
+const (
+	RowsLive = "live"
+	RowsDay  = "day"
 )
 
 // EmbeddingDim is the length of a profile's embedding.

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"testing"
 	"time"
+
+	"github.com/zeebo/xxh3"
 )
 
 // Feed is the records of the input topics in the order of their arrival.
@@ -17,8 +19,9 @@ type Feed struct {
 }
 
 // LoadFeed reads the files that profilectl simulate wrote and spreads their
-// records over partitions: neighbours go to different ones, as from many
-// producers.
+// records over partitions by their content: neighbours go to different ones, as
+// from many producers, and a record that is sent twice goes where it went
+// before, so that it is known which one was first in the log.
 func LoadFeed(tb testing.TB, dir string, partitions map[string]int) *Feed {
 	tb.Helper()
 	return &Feed{
@@ -51,10 +54,9 @@ func loadLines(tb testing.TB, dir, topic string, partitions int) []Message {
 		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
 			tb.Fatalf("%s: %v", f.Name(), err)
 		}
-		out = append(out, Message{
-			Topic: topic, Partition: len(out) % partitions, Time: time.UnixMilli(l.KafkaTS),
-			Key: text(tb, l.Key, l.KeyBase64), Value: text(tb, l.Value, l.ValueBase64),
-		})
+		m := Message{Topic: topic, Time: time.UnixMilli(l.KafkaTS), Key: text(tb, l.Key, l.KeyBase64), Value: text(tb, l.Value, l.ValueBase64)}
+		m.Partition = int(xxh3.Hash(m.Value) % uint64(partitions))
+		out = append(out, m)
 	}
 	if err := s.Err(); err != nil {
 		tb.Fatal(err)

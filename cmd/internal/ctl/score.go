@@ -15,6 +15,7 @@ import (
 
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/stage"
+	"profilestream/cmd/internal/training"
 	"profilestream/schemas"
 )
 
@@ -65,7 +66,7 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	if err != nil {
 		return 0, err
 	}
-	h, err := loadHistory(ctx, cfg, path, p)
+	h, err := training.Load(ctx, cfg, path, p.step)
 	if err != nil {
 		return 0, err
 	}
@@ -73,7 +74,8 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	if err != nil {
 		return 0, err
 	}
-	defer release(rows)
+	all := rows[0]
+	defer all.Release()
 	m := cfg.Model
 	m.Dir = f.model
 	sc, err := stage.OpenScorer(m)
@@ -94,7 +96,6 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	if err := w.Write([]string{"customer_id", "churn_probability", "value_expected"}); err != nil {
 		return 0, err
 	}
-	all := rows[0]
 	for from := int64(0); from < all.NumRows(); from += scoreRows {
 		part := all.NewSlice(from, min(from+scoreRows, all.NumRows()))
 		scored, err := sc.Score(ctx, part)

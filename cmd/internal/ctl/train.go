@@ -1,34 +1,18 @@
 package ctl
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/spf13/cobra"
 
-	"profilestream/cmd/internal/config"
-	"profilestream/cmd/internal/history"
-	"profilestream/cmd/internal/simulate"
-	"profilestream/cmd/internal/stage"
-	"profilestream/inference/bundle"
-	"profilestream/inference/train"
+	"profilestream/cmd/internal/training"
 )
 
-// trainFlags are the flags of train.
-type trainFlags struct {
-	cutoffs, horizon, out, encoder string
-	seed                           uint64
-	folds, rounds                  int
-}
-
 func trainCommand(s *shared) *cobra.Command {
-	f := &trainFlags{}
+	var o training.Options
+	var cutoffs, horizon string
 	c := &cobra.Command{
 		Use:   "train HISTORY",
 		Short: "Train a model bundle on a history of events",
@@ -44,123 +28,38 @@ purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
   profilectl train online_retail.csv.gz --cutoffs 2011-03-01,2011-04-01,2011-05-01 --horizon 90d --out models/retail`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			start := time.Now()
 			cfg, err := s.config()
 			if err != nil {
 				return err
 			}
-			return f.run(cmd.Context(), cfg, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+			p := &bar{w: cmd.ErrOrStderr()}
+			o.History, o.Progress = args[0], p.step
+			if o.Horizon, err = parseDays("--horizon", horizon); err != nil {
+				return err
+			}
+			if cutoffs != "" {
+				if o.Cutoffs, err = parseDates("--cutoffs", cutoffs); err != nil {
+					return err
+				}
+			}
+			b, err := training.Train(cmd.Context(), cfg, o)
+			p.done()
+			if err != nil {
+				return err
+			}
+			return printBundle(cmd.OutOrStdout(), b, time.Since(start))
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.cutoffs, "cutoffs", "", "UTC days to cut rows at, separated by commas; without it four, spread so that the horizon fits")
-	fl.StringVar(&f.horizon, "horizon", "", "how far labels look ahead, such as 90d; without it 90d, or a third of a shorter history")
-	fl.StringVar(&f.out, "out", "models/current", "folder of the bundle; one that is there is replaced")
-	fl.StringVar(&f.encoder, "encoder", "models/encoder", "folder of the imported encoder; made from the fetched weights if it is not there")
-	fl.Uint64Var(&f.seed, "seed", 1, "the same history, options and seed give the same heads")
-	fl.IntVar(&f.folds, "folds", 0, "folds of cross-fitting; 0 is the default")
-	fl.IntVar(&f.rounds, "rounds", 0, "most trees of a forest; 0 is the default")
+	fl.StringVar(&cutoffs, "cutoffs", "", "UTC days to cut rows at, separated by commas; without it four, spread so that the horizon fits")
+	fl.StringVar(&horizon, "horizon", "", "how far labels look ahead, such as 90d; without it 90d, or a third of a shorter history")
+	fl.StringVar(&o.Out, "out", "models/current", "folder of the bundle; one that is there is replaced")
+	fl.StringVar(&o.Encoder, "encoder", "models/encoder", "folder of the imported encoder; made from the fetched weights if it is not there")
+	fl.Uint64Var(&o.Seed, "seed", 1, "the same history, options and seed give the same heads")
+	fl.IntVar(&o.Folds, "folds", 0, "folds of cross-fitting; 0 is the default")
+	fl.IntVar(&o.Rounds, "rounds", 0, "most trees of a forest; 0 is the default")
 	return c
-}
-
-func (f *trainFlags) run(ctx context.Context, cfg *config.Config, path string, out, progress io.Writer) error {
-	start := time.Now()
-	p := &bar{w: progress}
-	defer p.done()
-	h, err := loadHistory(ctx, cfg, path, p)
-	if err != nil {
-		return err
-	}
-	cutoffs, horizon, err := f.plan(h)
-	if err != nil {
-		return err
-	}
-	rows, err := h.RowsAsOf(cutoffs)
-	if err != nil {
-		return err
-	}
-	defer release(rows)
-	p.step("replaying", h.Len(), h.Len())
-	if err := stage.ImportEncoder(f.encoder); err != nil {
-		return err
-	}
-	enc, err := stage.OpenEncoder(cfg.Model, f.encoder, "training")
-	if err != nil {
-		return err
-	}
-	d, err := dataset(h, path, rows, horizon)
-	if err == nil {
-		err = f.fit(ctx, d, enc, p, out, start)
-	}
-	return errors.Join(err, enc.Close())
-}
-
-func (f *trainFlags) fit(ctx context.Context, d train.Dataset, enc *stage.Encoder, p *bar, out io.Writer, start time.Time) error {
-	res, err := train.Train(ctx, d, train.Options{Seed: f.seed, Embedder: enc, Folds: f.folds, Rounds: f.rounds, Progress: p.step})
-	p.done()
-	if err != nil {
-		return err
-	}
-	b, err := bundle.Write(f.out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Report: res.HTML, Files: stage.EncoderFiles(f.encoder)})
-	if err != nil {
-		return err
-	}
-	return printBundle(out, b, time.Since(start))
-}
-
-func loadHistory(ctx context.Context, cfg *config.Config, path string, p *bar) (*history.History, error) {
-	p.step("reading "+filepath.Base(path), 0, 1)
-	h, err := history.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if err := h.Load(ctx, path); err != nil {
-		return nil, err
-	}
-	if h.Len() == 0 {
-		return nil, fmt.Errorf("%s holds no valid event", path)
-	}
-	p.step("reading "+filepath.Base(path), h.Len(), h.Len())
-	return h, nil
-}
-
-// dataset labels the rows and gathers the texts that the heads learn from.
-func dataset(h *history.History, path string, rows []arrow.Record, horizon time.Duration) (train.Dataset, error) {
-	l := h.Labels(rows, horizon)
-	d := train.Dataset{Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: horizon}
-	var err error
-	if d.Feedback, err = h.Feedback(filepath.Join(path, simulate.FileFeedbackTruth)); err != nil {
-		return d, err
-	}
-	d.Catalogue, err = h.Catalogue()
-	return d, err
-}
-
-// plan reads the cut-offs and the horizon, or chooses them: the last cut-off
-// leaves room for the horizon, three more lie before it.
-func (f *trainFlags) plan(h *history.History) (cutoffs []time.Time, horizon time.Duration, err error) {
-	const day = 24 * time.Hour
-	first, last := h.Span()
-	if horizon, err = parseDays("--horizon", f.horizon); err != nil {
-		return nil, 0, err
-	}
-	if horizon == 0 {
-		horizon = min(90*day, max(day, (last.Sub(first)/3).Truncate(day)))
-	}
-	if f.cutoffs != "" {
-		cutoffs, err = parseDates("--cutoffs", f.cutoffs)
-		return cutoffs, horizon, err
-	}
-	end := last.Add(time.Millisecond).Add(-horizon).Truncate(day)
-	step := max(day, (end.Sub(first) / 5).Truncate(day))
-	for i := 3; i >= 0; i-- {
-		if c := end.Add(-time.Duration(i) * step); c.After(first) {
-			cutoffs = append(cutoffs, c)
-		}
-	}
-	if len(cutoffs) == 0 {
-		return nil, 0, fmt.Errorf("the history from %s to %s is too short for a horizon of %s", first.Format(time.DateOnly), last.Format(time.DateOnly), horizon)
-	}
-	return cutoffs, horizon, nil
 }
 
 // parseDays reads "90d" or a Go duration; empty is zero.
@@ -189,10 +88,4 @@ func parseDates(flag, s string) ([]time.Time, error) {
 		out = append(out, t)
 	}
 	return out, nil
-}
-
-func release(rows []arrow.Record) {
-	for _, r := range rows {
-		r.Release()
-	}
 }

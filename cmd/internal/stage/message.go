@@ -24,6 +24,7 @@ const maxMessageBytes = 900_000
 // is an Arrow IPC stream, the headers tell how to read it without reading it.
 type message struct {
 	schema        string // name and version, such as "window-rows/1"
+	kind          string // schemas.RowsLive or RowsDay; "" for totals
 	promotion     int64
 	configVersion string
 	rows          arrow.Record
@@ -49,7 +50,7 @@ func decodeMessage(r *wire.Record, mem memory.Allocator) (m message, err error) 
 		}
 	}()
 	header := func(name string) string { v, _ := r.Header(name); return string(v) }
-	m.schema, m.configVersion = header(schemas.HeaderSchema), header(schemas.HeaderConfigVersion)
+	m.schema, m.kind, m.configVersion = header(schemas.HeaderSchema), header(schemas.HeaderRows), header(schemas.HeaderConfigVersion)
 	want, ok := messageSchemas[m.schema]
 	if !ok {
 		return m, fmt.Errorf("%w: %q", errSchema, m.schema)
@@ -108,6 +109,7 @@ func (w *messageWriter) add(m message, nowMillis int64) error {
 	}
 	w.batch.Add(nowMillis, nil, w.buf.Bytes(),
 		wire.Header{Key: schemas.HeaderSchema, Value: []byte(m.schema)},
+		wire.Header{Key: schemas.HeaderRows, Value: []byte(m.kind)},
 		wire.Header{Key: schemas.HeaderPromotion, Value: strconv.AppendInt(nil, m.promotion, 10)},
 		wire.Header{Key: schemas.HeaderConfigVersion, Value: []byte(m.configVersion)})
 	return nil

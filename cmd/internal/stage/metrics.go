@@ -47,7 +47,7 @@ func newIngestMetrics(r prometheus.Registerer) *ingestMetrics {
 		rows:       counter("rows_total", "Rows emitted by windowing.", "kind"),
 		state:      counter("state_bytes_total", "Bytes of state written at checkpoints.", "log_partition"),
 		saveSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "profilestream_ingest_saveSecondsseconds", Help: "Time that the state transaction of a checkpoint took.",
+			Name: "profilestream_ingest_checkpoint_seconds", Help: "Time that the state transaction of a checkpoint took.",
 			Buckets: prometheus.ExponentialBuckets(.002, 2, 14),
 		}),
 	}

@@ -96,7 +96,7 @@ func (s *scoring) message(ctx context.Context, m message) error {
 		if err != nil {
 			return err
 		}
-		err = s.out.add(message{schemas.ScoredRowsSchema, m.promotion, m.configVersion, scored}, s.now().UnixMilli())
+		err = s.out.add(message{schemas.ScoredRowsSchema, m.kind, m.promotion, m.configVersion, scored}, s.now().UnixMilli())
 		scored.Release()
 		if err != nil {
 			return err

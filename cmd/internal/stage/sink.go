@@ -23,6 +23,13 @@ func Sink(ctx context.Context, env *process.Env) error {
 		return err
 	}
 	defer ch.Close()
+	err = ch.Wait(ctx, func(err error) {
+		env.Health.Set("clickhouse", err)
+		env.Log.Warn("ClickHouse does not answer, trying again", "error", err)
+	})
+	if err != nil {
+		return err
+	}
 	migrated, err := clickhouse.Migrate(ctx, ch)
 	if err != nil {
 		return err
@@ -50,7 +57,9 @@ func Sink(ctx context.Context, env *process.Env) error {
 	if err != nil {
 		return err
 	}
-	writer := clickhouse.NewWriter(ch, clickhouse.Deps{Metrics: clickhouse.NewMetrics(env.Metrics), Log: env.Log})
+	writer := clickhouse.NewWriter(ch, clickhouse.Deps{
+		Metrics: clickhouse.NewMetrics(env.Metrics), Log: env.Log, OnRejected: (&refused{client: c, topics: t}).keep,
+	})
 	env.Health.Set("clickhouse", nil)
 	// The writer outlives the group, whose last flush needs it.
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))

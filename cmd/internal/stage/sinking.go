@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"profilestream/schemas"
@@ -78,35 +77,17 @@ func (s *rowsSink) add(ctx context.Context, m message, next int64) error {
 		}
 		return err
 	case schemas.ScoredRowsSchema:
-		return s.addScored(ctx, m, next)
+		if m.kind != schemas.RowsLive && m.kind != schemas.RowsDay {
+			return fmt.Errorf("%w: rows of kind %q", errSchema, m.kind)
+		}
+		meta := clickhouse.Meta{History: m.kind == schemas.RowsDay, Promotion: m.promotion, ConfigVersion: m.configVersion}
+		t, err := s.writer.AddScored(ctx, m.rows, meta)
+		if err == nil {
+			s.acks.add(next, t)
+		}
+		return err
 	}
 	return fmt.Errorf("%w: %q has no table", errSchema, m.schema)
-}
-
-// addScored sends live rows to profiles and day rows to profile_history. A
-// message holds rows of one kind; where it does not, it is cut.
-func (s *rowsSink) addScored(ctx context.Context, m message, next int64) error {
-	triggers := m.rows.Column(schemas.ColTrigger).(*array.Uint8).Uint8Values()
-	for from := 0; from < len(triggers); {
-		history := triggers[from] != schemas.TriggerLive
-		to := from + 1
-		for to < len(triggers) && (triggers[to] != schemas.TriggerLive) == history {
-			to++
-		}
-		part := m.rows.NewSlice(int64(from), int64(to))
-		t, err := s.writer.AddScored(ctx, part, clickhouse.Meta{History: history, Promotion: m.promotion, ConfigVersion: m.configVersion})
-		part.Release()
-		if err != nil {
-			return err
-		}
-		at := next - 1 // the record is done with its last part
-		if to == len(triggers) {
-			at = next
-		}
-		s.acks.add(at, t)
-		from = to
-	}
-	return nil
 }
 
 // Flush returns the place up to which ClickHouse has acknowledged everything.

@@ -187,7 +187,11 @@ func (w *windowing) send(ctx context.Context, to *messageWriter, rows *profile.R
 	w.metrics.emitted(to == w.windows, rows.Len())
 	rec := rows.Take()
 	defer rec.Release()
-	m := message{schemas.WindowRowsSchema, w.state.Promotion(), w.version, rec}
+	kind := schemas.RowsDay
+	if to == w.windows {
+		kind = schemas.RowsLive
+	}
+	m := message{schemas.WindowRowsSchema, kind, w.state.Promotion(), w.version, rec}
 	if err := to.add(m, w.now().UnixMilli()); err != nil {
 		return err
 	}
@@ -304,7 +308,7 @@ func (w *windowing) saveState(ctx context.Context) (records, bytes int, err erro
 func (w *windowing) account(ctx context.Context) error {
 	rec := w.state.AccountingRows()
 	defer rec.Release()
-	m := message{schemas.AccountingRowsSchema, w.state.Promotion(), w.version, rec}
+	m := message{schemas.AccountingRowsSchema, "", w.state.Promotion(), w.version, rec}
 	if err := w.scored.add(m, w.now().UnixMilli()); err != nil {
 		return err
 	}

@@ -1,0 +1,129 @@
+// Package training makes a model bundle from a history: it replays the history
+// into rows, labels them, fits the heads and writes the bundle. How the heads
+// are fitted and judged is package inference/train's.
+package training
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/history"
+	"profilestream/cmd/internal/simulate"
+	"profilestream/cmd/internal/stage"
+	"profilestream/inference/bundle"
+	"profilestream/inference/train"
+)
+
+const day = 24 * time.Hour
+
+// Options say what to train on. Zero values mean the defaults.
+type Options struct {
+	History string        // see history.Load
+	Cutoffs []time.Time   // UTC midnights, rising; four, spread so that the horizon fits
+	Horizon time.Duration // of the labels; 90 days, or a third of a shorter history
+	Out     string        // folder of the bundle
+	Encoder string        // folder of the imported encoder; made from the fetched weights if absent
+	Seed    uint64
+	Folds   int // see train.Options
+	Rounds  int
+	// Progress is called with the steps done and to do of a stage.
+	Progress func(stage string, done, total int)
+}
+
+// Train reads the history, fits the heads and writes the bundle.
+func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle, err error) {
+	h, err := Load(ctx, cfg, o.History, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.plan(h); err != nil {
+		return nil, err
+	}
+	o.Progress("replaying", 0, h.Len())
+	rows, err := h.RowsAsOf(o.Cutoffs)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, r := range rows {
+			r.Release()
+		}
+	}()
+	o.Progress("replaying", h.Len(), h.Len())
+	if err := stage.ImportEncoder(o.Encoder); err != nil {
+		return nil, err
+	}
+	enc, err := stage.OpenEncoder(cfg.Model, o.Encoder, "training")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, enc.Close()) }()
+	d, err := o.dataset(h, rows)
+	if err != nil {
+		return nil, err
+	}
+	res, err := train.Train(ctx, d, train.Options{Seed: o.Seed, Embedder: enc, Folds: o.Folds, Rounds: o.Rounds, Progress: o.Progress})
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Write(o.Out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Report: res.HTML, Files: stage.EncoderFiles(o.Encoder)})
+}
+
+// Load reads a history and shows its progress.
+func Load(ctx context.Context, cfg *config.Config, path string, progress func(stage string, done, total int)) (*history.History, error) {
+	what := "reading " + filepath.Base(path)
+	progress(what, 0, 1)
+	h, err := history.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Load(ctx, path); err != nil {
+		return nil, err
+	}
+	if h.Len() == 0 {
+		return nil, fmt.Errorf("%s holds no valid event", path)
+	}
+	progress(what, h.Len(), h.Len())
+	return h, nil
+}
+
+// dataset labels the rows and gathers the texts that the heads learn from.
+func (o *Options) dataset(h *history.History, rows []arrow.Record) (train.Dataset, error) {
+	l := h.Labels(rows, o.Horizon)
+	d := train.Dataset{Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: o.Horizon}
+	var err error
+	if d.Feedback, err = h.Feedback(filepath.Join(o.History, simulate.FileFeedbackTruth)); err != nil {
+		return d, err
+	}
+	d.Catalogue, err = h.Catalogue()
+	return d, err
+}
+
+// plan chooses the horizon and the cut-offs that are not given: the last
+// cut-off leaves room for the horizon, three more lie before it.
+func (o *Options) plan(h *history.History) error {
+	first, last := h.Span()
+	if o.Horizon == 0 {
+		o.Horizon = min(90*day, max(day, (last.Sub(first)/3).Truncate(day)))
+	}
+	if len(o.Cutoffs) > 0 {
+		return nil
+	}
+	end := last.Add(time.Millisecond).Add(-o.Horizon).Truncate(day)
+	step := max(day, (end.Sub(first) / 5).Truncate(day))
+	for i := 3; i >= 0; i-- {
+		if c := end.Add(-time.Duration(i) * step); c.After(first) {
+			o.Cutoffs = append(o.Cutoffs, c)
+		}
+	}
+	if len(o.Cutoffs) == 0 {
+		return fmt.Errorf("the history from %s to %s is too short for a horizon of %s", first.Format(time.DateOnly), last.Format(time.DateOnly), o.Horizon)
+	}
+	return nil
+}
