@@ -34,7 +34,7 @@ func embed(ctx context.Context, o *Options, texts []string, done func(n int)) ([
 
 // maxFeedback bounds the texts that sentiment learns from: more teach a linear
 // head little and cost the encoder's time.
-const maxFeedback = 3000
+const maxFeedback = 1500
 
 // sentiment fits the mood of texts and measures it on folds by text, so that a
 // phrase never teaches its own test. It is nil where that does not work.
@@ -83,7 +83,7 @@ func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentim
 }
 
 // maxProducts bounds the products that stand for a category.
-const maxProducts = 64
+const maxProducts = 24
 
 // interests places every category at the mean of its products' embeddings and
 // chooses how sharply an item belongs to the nearest.
