@@ -28,7 +28,7 @@ var codecs = map[string]struct {
 	"gzip":        {"gzip", false, throughWriter(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })},
 	"deflate":     {"deflate", false, throughWriter(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })},
 	"br":          {"br", false, throughWriter(func(w io.Writer) io.WriteCloser { return brotli.NewWriterLevel(w, brotli.BestSpeed) })},
-	"lz4":         {"lz4", false, throughWriter(func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) })},
+	"lz4":         {"lz4", false, encodeLZ4},
 	"zstd":        {"zstd", false, encodeZstd},
 	"lz4 blocks":  {"", true, blockEncoder(compress.LZ4)},
 	"zstd blocks": {"", true, blockEncoder(compress.ZSTD)},
@@ -47,6 +47,17 @@ func throughWriter(open func(io.Writer) io.WriteCloser) func(testing.TB, []byte)
 		}
 		return out.Bytes()
 	}
+}
+
+// encodeLZ4 keeps to small blocks: a reader makes its buffers as large as the body's blocks may be.
+func encodeLZ4(tb testing.TB, data []byte) []byte {
+	return throughWriter(func(out io.Writer) io.WriteCloser {
+		w := lz4.NewWriter(out)
+		if err := w.Apply(lz4.BlockSizeOption(lz4.Block64Kb)); err != nil {
+			tb.Fatal(err)
+		}
+		return w
+	})(tb, data)
 }
 
 func encodeZstd(tb testing.TB, data []byte) []byte {

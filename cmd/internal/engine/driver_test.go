@@ -67,7 +67,7 @@ var compressions = map[string]clickhouse.CompressionMethod{
 // Every row that was sent is read back, equal, through every compression. The number of rows read is part of the
 // check: a client takes an empty reply for an empty result.
 func TestDriverRoundTrip(t *testing.T) {
-	const rows = 2500
+	const rows = 300
 	p := start(t, t.TempDir())
 	execute(t, connect(t, p.Addr(), clickhouse.CompressionNone), "CREATE DATABASE shop ENGINE = Atomic")
 	for name, method := range compressions {
@@ -113,7 +113,7 @@ func insertRows(t *testing.T, conn clickhouse.Conn, table string, rows int) {
 func readRows(t *testing.T, conn clickhouse.Conn, table string) (got []row) {
 	t.Helper()
 	// Small blocks, so that the result arrives in many chunks.
-	result, err := conn.Query(testContext(t), "SELECT * FROM "+table+" FINAL ORDER BY user SETTINGS max_block_size = 300")
+	result, err := conn.Query(testContext(t), "SELECT * FROM "+table+" FINAL ORDER BY user SETTINGS max_block_size = 50")
 	if err != nil {
 		t.Fatal(err)
 	}
