@@ -21,6 +21,7 @@ import (
 
 	"profilestream/cmd/internal/admin"
 	"profilestream/cmd/internal/config"
+	"profilestream/stream"
 )
 
 // Exit codes of every process.
@@ -178,6 +179,9 @@ func (p Program) exit(ctx context.Context, env *Env, err error) int {
 	switch {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return ExitOK
+	case errors.Is(err, stream.ErrDeadline):
+		env.Log.Error("draining passed its deadline", "error", err)
+		return ExitDeadline
 	case errors.As(err, &wrong):
 		env.Log.Error("wrong configuration", "key", wrong.Key, "error", err)
 		return ExitConfig

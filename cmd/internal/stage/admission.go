@@ -1,8 +1,8 @@
 package stage
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"sort"
 	"strconv"
 	"time"
@@ -17,12 +17,8 @@ import (
 	"profilestream/stream/wire"
 )
 
-const (
-	// admissionSetBytes bounds the records of one set of appends.
-	admissionSetBytes = 2 << 20
-	// maxDeadLetterBytes is the largest value that the DLQ keeps whole.
-	maxDeadLetterBytes = 10 << 20
-)
+// maxDeadLetterBytes is the largest value that the DLQ keeps whole.
+const maxDeadLetterBytes = stream.MaxDeadLetterBatchBytes - 1<<20
 
 // admission makes one event log of a worker's sources. It handles one group
 // generation and belongs to one goroutine.
@@ -40,7 +36,7 @@ type admission struct {
 	until   time.Time // with -drain: where to move time at the end; zero: nowhere
 	now     func() time.Time
 
-	events, dlq *appender
+	events, dlq *stream.Writer
 	sources     map[wire.TopicPartition]*source
 	event       profile.Event
 	buf         []byte
@@ -57,8 +53,8 @@ func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*adm
 	topics := cfg.Topics()
 	return &admission{
 		cfg: cfg, client: client, metrics: m, health: env.Health, parser: parser, until: env.Until, now: time.Now,
-		events:  newAppender(client, topics.Events, cfg.Log.Partitions, admissionSetBytes, wire.ProducerConfig{Codec: logCodec, MaxBatchBytes: maxLogBatchBytes}),
-		dlq:     newAppender(client, topics.DLQ, cfg.Log.Partitions, admissionSetBytes, wire.ProducerConfig{Codec: wire.LZ4, MaxBatchBytes: maxDeadLetterBytes + 1<<20}),
+		events:  stream.NewWriter(client, topics.Events, cfg.Log.Partitions, stream.WriterConfig{Codec: logCodec, MaxBatchBytes: stream.MaxLogBatchBytes}),
+		dlq:     stream.NewWriter(client, topics.DLQ, cfg.Log.Partitions, stream.WriterConfig{Codec: wire.LZ4, MaxBatchBytes: stream.MaxDeadLetterBatchBytes}),
 		sources: map[wire.TopicPartition]*source{},
 	}, nil
 }
@@ -82,8 +78,10 @@ func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) erro
 	for _, tp := range all {
 		set.Sources = append(set.Sources, profile.Source{Topic: tp.Topic, Partition: tp.Partition})
 	}
-	a.toAll(profile.AppendSourceSet(nil, &set))
-	if err := a.events.flush(ctx); err != nil {
+	if err := a.toAll(ctx, profile.AppendSourceSet(nil, &set)); err != nil {
+		return err
+	}
+	if err := a.events.Flush(ctx); err != nil {
 		return err
 	}
 	a.health.Set("admission", nil)
@@ -95,32 +93,22 @@ func (a *admission) Process(ctx context.Context, tp wire.TopicPartition, rs *wir
 	s := a.sources[tp]
 	var n, bytes int64
 	for r := rs.Next(); r != nil; r = rs.Next() {
-		a.admit(s, r)
+		if err := a.admit(ctx, s, r); err != nil {
+			return err
+		}
 		n++
 		bytes += int64(len(r.Value))
-		if a.events.full() {
-			a.tell(s)
-			if err := a.events.send(ctx); err != nil {
-				return err
-			}
-		}
-		if a.dlq.full() {
-			if err := a.dlq.flush(ctx); err != nil {
-				return err
-			}
-		}
 	}
 	if err := rs.Err(); err != nil {
 		return err
 	}
 	s.next = max(s.next, rs.Offset())
 	a.metrics.read(tp, n, bytes)
-	a.tell(s)
-	return nil
+	return a.tell(ctx, s)
 }
 
 // admit appends one record to the log, or to the DLQ.
-func (a *admission) admit(s *source, r *wire.Record) {
+func (a *admission) admit(ctx context.Context, s *source, r *wire.Record) error {
 	s.records++
 	s.next = r.Offset + 1
 	s.tellable = true
@@ -128,18 +116,21 @@ func (a *admission) admit(s *source, r *wire.Record) {
 	if reject := a.parser.Parse(r.Value, s.kind, r.Timestamp, e); reject != nil {
 		s.rejected++
 		a.metrics.rejected(s.id.Topic, reject.Reason)
-		a.reject(s, r, reject)
-		return
+		return a.reject(ctx, s, r, reject)
 	}
 	e.Source, e.Offset, e.KafkaMillis, e.Key, e.Raw = s.id, r.Offset, r.Timestamp, r.Key, r.Value
 	a.buf = profile.AppendEvent(a.buf[:0], e)
-	a.events.add(profile.Partition(e.User, int32(len(a.events.producers))), r.Timestamp, e.User, a.buf)
-	if e.TimeMillis > s.w {
-		s.w = e.TimeMillis
-		if a.hourPassed(s) {
-			a.tell(s)
-		}
+	if err := a.events.Add(ctx, profile.Partition(e.User, int32(a.events.Partitions())), r.Timestamp, e.User, a.buf); err != nil {
+		return err
 	}
+	if e.TimeMillis <= s.w {
+		return nil
+	}
+	s.w = e.TimeMillis
+	if !a.hourPassed(s) {
+		return nil
+	}
+	return a.tell(ctx, s)
 }
 
 func (a *admission) hourPassed(s *source) bool {
@@ -147,14 +138,14 @@ func (a *admission) hourPassed(s *source) bool {
 }
 
 // reject sends a record to the DLQ as it was, with its reason and position.
-func (a *admission) reject(s *source, r *wire.Record, why *profile.Reject) {
+func (a *admission) reject(ctx context.Context, s *source, r *wire.Record, why *profile.Reject) error {
 	value := r.Value
 	headers := deadLetterHeaders(why.Reason, why.Field, s.id, r.Offset, r.Timestamp)
 	if len(value) > maxDeadLetterBytes {
 		value = value[:maxDeadLetterBytes]
 		headers = append(headers, wire.Header{Key: schemas.HeaderTruncated, Value: []byte("true")})
 	}
-	a.dlq.add(s.id.Partition%int32(len(a.dlq.producers)), r.Timestamp, r.Key, value, headers...)
+	return a.dlq.Add(ctx, s.id.Partition%int32(a.dlq.Partitions()), r.Timestamp, r.Key, value, headers...)
 }
 
 func deadLetterHeaders(reason, field string, s profile.Source, offset, kafkaMillis int64) []wire.Header {
@@ -170,29 +161,33 @@ func deadLetterHeaders(reason, field string, s profile.Source, offset, kafkaMill
 
 // tell appends the source's watermark to every log partition when it is due.
 // It stands behind the records that it covers, since a batch keeps its order.
-func (a *admission) tell(s *source) {
+func (a *admission) tell(ctx context.Context, s *source) error {
 	if now := a.now().UnixMilli(); s.due(now) {
-		a.tellNow(s, s.record(), now)
+		return a.tellNow(ctx, s, s.record(), now)
 	}
+	return nil
 }
 
-func (a *admission) tellNow(s *source, w profile.Watermark, now int64) {
+func (a *admission) tellNow(ctx context.Context, s *source, w profile.Watermark, now int64) error {
 	a.buf = profile.AppendWatermark(a.buf[:0], &w)
-	a.toAll(bytes.Clone(a.buf))
 	s.told, s.toldAt = watermark{w.WMillis, w.NextOffset}, now
+	return a.toAll(ctx, a.buf)
 }
 
-func (a *admission) toAll(record []byte) {
+func (a *admission) toAll(ctx context.Context, record []byte) error {
 	now := a.now().UnixMilli()
-	for p := range a.events.producers {
-		a.events.add(int32(p), now, nil, record)
+	for p := range a.events.Partitions() {
+		if err := a.events.Add(ctx, int32(p), now, nil, record); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // Idle moves the time of a source that has had nothing to read for idle_after:
 // to the clock when the empty fetch was sent. Windowing takes the smaller of
 // that and the time at which the broker appended the record.
-func (a *admission) Idle(_ context.Context, tp wire.TopicPartition, since, fetchSentAt time.Time) error {
+func (a *admission) Idle(ctx context.Context, tp wire.TopicPartition, since, fetchSentAt time.Time) error {
 	after := a.cfg.Profile.IdleAfter
 	if after == 0 || fetchSentAt.Sub(since) < after {
 		return nil
@@ -201,7 +196,7 @@ func (a *admission) Idle(_ context.Context, tp wire.TopicPartition, since, fetch
 	w := s.record()
 	w.WMillis, w.Idle = max(s.w, fetchSentAt.UnixMilli()), true
 	if now-s.toldAt >= 1000 && w.WMillis > s.told.w {
-		a.tellNow(s, w, now)
+		return a.tellNow(ctx, s, w, now)
 	}
 	return nil
 }
@@ -214,7 +209,9 @@ func (a *admission) Finish(ctx context.Context, why stream.Ending) (map[wire.Top
 			s.w, s.tellable = max(s.w, a.until.UnixMilli()), true
 		}
 		if s.tellable && s.told != (watermark{s.w, s.next}) {
-			a.tellNow(s, s.record(), a.now().UnixMilli())
+			if err := a.tellNow(ctx, s, s.record(), a.now().UnixMilli()); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return a.Flush(ctx)
@@ -237,12 +234,14 @@ func (a *admission) sorted() []*source {
 // Flush makes all that was admitted durable and returns the offsets to commit.
 func (a *admission) Flush(ctx context.Context) (map[wire.TopicPartition]stream.Commit, error) {
 	for _, s := range a.sources {
-		a.tell(s)
+		if err := a.tell(ctx, s); err != nil {
+			return nil, err
+		}
 	}
-	if err := a.dlq.flush(ctx); err != nil {
+	if err := a.dlq.Flush(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.events.flush(ctx); err != nil {
+	if err := a.events.Flush(ctx); err != nil {
 		return nil, err
 	}
 	failpoint.Hit("admission.after_append")
@@ -256,7 +255,5 @@ func (a *admission) Flush(ctx context.Context) (map[wire.TopicPartition]stream.C
 // Close gives the sources up. What is still on its way was not flushed: its
 // owner reads and appends it again, so how it ends does not matter.
 func (a *admission) Close() error {
-	_ = a.events.wait()
-	_ = a.dlq.wait()
-	return nil
+	return errors.Join(a.events.Close(), a.dlq.Close())
 }

@@ -11,6 +11,5 @@ const (
 	// stateCodec packs state records.
 	stateCodec = wire.LZ4
 
-	maxLogBatchBytes = 1 << 20
 	maxRowBatchBytes = 2 << 20
 )

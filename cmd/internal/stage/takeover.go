@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 
 	"profilestream/profile"
+	"profilestream/stream"
 	"profilestream/stream/wire"
 )
 
@@ -17,35 +18,19 @@ func lastOf(r *wire.Record) profile.LastRecord {
 }
 
 // readState feeds every committed record of a state partition to fn, in order.
-// The caller has fenced older writers, so the end does not move.
+// The caller has fenced older writers, so no transaction is open.
 func readState(ctx context.Context, c *wire.Client, topic string, partition int32, fn func(key, value []byte) error) (records, bytes int64, err error) {
-	from, err := c.ListOffset(ctx, topic, partition, wire.Earliest, true)
-	if err != nil {
-		return 0, 0, err
-	}
-	end, err := c.ListOffset(ctx, topic, partition, wire.Latest, true)
-	if err != nil {
-		return 0, 0, err
-	}
-	f := c.NewFetcher(topic, partition, from, wire.FetchConfig{Committed: true, MaxBytes: 8 << 20})
-	for f.Offset() < end {
-		rs, err := f.Fetch(ctx)
-		if err != nil {
-			return records, bytes, err
+	_, err = stream.Read(ctx, c, stream.ReadConfig{
+		TopicPartition: wire.TopicPartition{Topic: topic, Partition: partition}, From: wire.Earliest, Committed: true,
+	}, func(r *wire.Record) error {
+		records++
+		bytes += int64(len(r.Key) + len(r.Value))
+		if err := fn(r.Key, r.Value); err != nil {
+			return fmt.Errorf("%s[%d]@%d: %w", topic, partition, r.Offset, err)
 		}
-		for r := rs.Next(); r != nil; r = rs.Next() {
-			records++
-			bytes += int64(len(r.Key) + len(r.Value))
-			if err := fn(r.Key, r.Value); err != nil {
-				return records, bytes, fmt.Errorf("%s[%d]@%d: %w", topic, partition, r.Offset, err)
-			}
-		}
-		if err := rs.Err(); err != nil {
-			return records, bytes, err
-		}
-		rs.Release()
-	}
-	return records, bytes, nil
+		return nil
+	})
+	return records, bytes, err
 }
 
 // checkLog refuses to go on from a marker whose log record is no longer the one

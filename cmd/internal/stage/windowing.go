@@ -186,7 +186,7 @@ func (w *windowing) send(ctx context.Context, to *messageWriter, rows *profile.R
 	}
 	w.metrics.emitted(to == w.windows, rows.Len())
 	rec := rows.Take()
-	defer rec.Release()
+	defer rows.Recycle(rec)
 	kind := schemas.RowsDay
 	if to == w.windows {
 		kind = schemas.RowsLive
