@@ -1,7 +1,11 @@
 # The ClickHouse engine as a shared library, from its npm package. No script of the package runs.
 
-install_chdb() {
+needs_chdb() {
+	need npm "Node.js 18 or newer with npm: apt-get install nodejs npm"
 	need tar "tar: apt-get install tar gzip"
+}
+
+install_chdb() {
 	fetch chdb
 	say "chdb: unpacking 566 MB"
 	mkdir -p "$CACHE/stage/chdb/out/lib"

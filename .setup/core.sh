@@ -7,15 +7,33 @@ fail() {
 	exit 1
 }
 
-need() { # tool, how to install it
-	command -v "$1" >/dev/null 2>&1 || fail "'$1' is missing. Install $2."
+missing=0
+asked=" "
+need() { # tool, how to install it; a tool is named once
+	[[ $asked != *" $1 "* ]] || return 0
+	asked+="$1 "
+	command -v "$1" >/dev/null 2>&1 && return
+	say "'$1' is missing. Install $2."
+	missing=1
 }
+need_go() { need go "Go 1.26 or newer, from your package manager or the Go project's download page"; }
+need_cc() { need cc "a C compiler: apt-get install build-essential"; }
+need_wheels() {
+	need python3 "Python 3.9 or newer with pip: apt-get install python3 python3-pip"
+	! command -v python3 >/dev/null || [[ $asked == *" pip "* ]] || python3 -m pip --version >/dev/null 2>&1 || {
+		say "python3 has no pip. Install it: apt-get install python3-pip."
+		asked+="pip "
+		missing=1
+	}
+}
+stop_if_missing() { [ $missing = 0 ] || fail "nothing was changed; run it again when the tools named above are there."; }
 
 check_platform() {
 	[ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
 		fail "this machine is $(uname -s) on $(uname -m); the pinned libraries are for Linux on x86_64."
 	need flock "util-linux: apt-get install util-linux"
 	need sha256sum "coreutils: apt-get install coreutils"
+	stop_if_missing
 }
 
 # pins PIECE: the lines that decide whether an installed piece is still the wanted one.
@@ -84,6 +102,8 @@ install_all() {
 	local piece failed=0 builder="" pending=()
 	for piece in "$@"; do stamped "$piece" || pending+=("$piece"); done
 	[ ${#pending[@]} -gt 0 ] || return 0
+	for piece in "${pending[@]}"; do "needs_$piece"; done
+	stop_if_missing
 	say "installing into $CACHE: ${pending[*]}"
 	trap 'trap - INT TERM; kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
 	for piece in "${pending[@]}"; do
@@ -109,11 +129,15 @@ install_all() {
 
 # verify_installed: the long check, every byte of every installed file against its stamp.
 verify_installed() {
-	local stamp failed=0
+	local stamp damaged=0
 	for stamp in "$CACHE"/stamps/*; do
 		[ -f "$stamp" ] || fail "nothing is installed in $CACHE"
-		(cd "$CACHE" && sed '1,/^--$/d' "$stamp" | awk '{print $2 "  " $3}' | sha256sum --check --strict --quiet) || failed=1
-		say "$(basename "$stamp"): $([ $failed = 0 ] && echo intact || echo DAMAGED)"
+		if (cd "$CACHE" && sed '1,/^--$/d' "$stamp" | awk '{print $2 "  " $3}' | sha256sum --check --strict --quiet); then
+			say "$(basename "$stamp"): intact"
+		else
+			say "$(basename "$stamp"): DAMAGED; remove $stamp and run .setup/run again"
+			damaged=1
+		fi
 	done
-	return $failed
+	return $damaged
 }

@@ -47,15 +47,12 @@ fetch() {
 }
 
 fetch_npm() { # piece, folder
-	need npm "Node.js 18 or newer with npm: apt-get install nodejs npm"
 	watched "$1" "$(pinned "$1" megabytes)" "$2" "$2/../log" \
 		env -C "$2" npm_config_cache="$2/npm-cache" npm pack --silent "$(pinned "$1" package)@$(pinned "$1" version)"
 }
 
 # The wheels are named for one platform and one Python, so that any Python 3 here fetches the same pinned file.
 fetch_pip() { # piece, folder
-	need python3 "Python 3.9 or newer with pip: apt-get install python3 python3-pip"
-	python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip. Install it: apt-get install python3-pip."
 	mkdir -p "$2/tmp"
 	printf '%s==%s --hash=sha256:%s\n' "$(pinned "$1" package)" "$(pinned "$1" version)" "$(pinned "$1" sha256)" >"$2/pins.txt"
 	watched "$1" "$(pinned "$1" megabytes)" "$2" "$2/../log" \

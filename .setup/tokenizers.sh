@@ -1,10 +1,13 @@
 # The tokenizer's static library, built from the source that its own Go module carries.
 
+needs_tokenizers() {
+	need_go
+	need_cc
+	need cargo "Rust with cargo: apt-get install cargo, or rustup from the Rust project's page"
+}
+
 install_tokenizers() {
 	local build="$CACHE/build/tokenizers" version sum source
-	need go "Go 1.26 or newer, from your package manager or the Go project's download page"
-	need cargo "Rust with cargo: apt-get install cargo, or rustup from the Rust project's page"
-	need cc "a C compiler: apt-get install build-essential"
 	version=$(pinned tokenizers version)
 	source=$(cd "$ROOT" && go mod download -json "$(pinned tokenizers package)@$version") ||
 		fail "tokenizers: the Go module could not be fetched: $source"

