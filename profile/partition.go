@@ -12,6 +12,9 @@ type Config struct {
 	LatenessMillis   int64  // 24 h to 90 days
 	MaxEventsUserDay int    // applied events of a user and UTC day; what exceeds it is hot
 	ConfigVersion    string // stands in the marker: state of another configuration is refused
+	// KeepRepeats switches off both rules that drop what comes again (source position, event id),
+	// for the tests that must see a repeat counted twice.
+	KeepRepeats bool
 }
 
 // Bounds of a configuration.
@@ -162,7 +165,7 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 		return fmt.Errorf("applying record %d: event: %w", offset, ErrBadRecord)
 	}
 	s := p.sources.find(&e.Source)
-	if e.Offset <= s.seen {
+	if e.Offset <= s.seen && !p.cfg.KeepRepeats {
 		return nil // appended again after a retry or by a zombie
 	}
 	s.seen = e.Offset
@@ -179,6 +182,9 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 	}
 	d := u.find(day)
 	id := s.eventID(e)
+	if p.cfg.KeepRepeats {
+		id += uint64(offset) * 0x9e3779b97f4a7c15
+	}
 	if d == nil {
 		p.unfoldFrom(u, day)
 		d = p.newDay(day)

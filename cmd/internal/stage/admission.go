@@ -120,8 +120,14 @@ func (a *admission) admit(ctx context.Context, s *source, r *wire.Record) error 
 	}
 	e.Source, e.Offset, e.KafkaMillis, e.Key, e.Raw = s.id, r.Offset, r.Timestamp, r.Key, r.Value
 	a.buf = profile.AppendEvent(a.buf[:0], e)
-	if err := a.events.Add(ctx, profile.Partition(e.User, int32(a.events.Partitions())), r.Timestamp, e.User, a.buf); err != nil {
+	to := profile.Partition(e.User, int32(a.events.Partitions()))
+	if err := a.events.Add(ctx, to, r.Timestamp, e.User, a.buf); err != nil {
 		return err
+	}
+	if failpoint.Due("admission.append_twice") {
+		if err := a.events.Add(ctx, to, r.Timestamp, e.User, a.buf); err != nil {
+			return err
+		}
 	}
 	if e.TimeMillis <= s.w {
 		return nil

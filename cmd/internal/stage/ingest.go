@@ -10,6 +10,7 @@ import (
 
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/process"
+	"profilestream/profile"
 	"profilestream/stream"
 	"profilestream/stream/wire"
 )
@@ -144,8 +145,26 @@ func ends(ctx context.Context, c *wire.Client, topics []string) (map[wire.TopicP
 	return out, nil
 }
 
-// allAdmitted waits until the group has committed every source up to its
-// target: the log then holds all that the drain is about, whoever admitted it.
+// told says that the log holds a source's records up to the target and the
+// watermark that covers them. The commit alone would not do: the watermark may
+// still be on its way, and a log partition drained before it lacks the rows that
+// it makes due.
+func told(tp wire.TopicPartition, at stream.Commit, target int64) (bool, error) {
+	if target <= 0 {
+		return true, nil
+	}
+	s := source{id: profile.Source{Topic: tp.Topic, Partition: tp.Partition}}
+	if at.Offset < target || at.Metadata == "" {
+		return false, nil // without metadata nobody has worked on it yet
+	}
+	if err := s.parse(at.Metadata); err != nil {
+		return false, err
+	}
+	return s.told.next >= target || s.records == 0 && s.w == noWatermark, nil
+}
+
+// allAdmitted waits until the log holds every source up to its target, whoever
+// admits it.
 func allAdmitted(ctx context.Context, c *wire.Client, cfg *config.Config, targets map[wire.TopicPartition]int64) error {
 	tps := make([]wire.TopicPartition, 0, len(targets))
 	for tp := range targets {
@@ -160,7 +179,11 @@ func allAdmitted(ctx context.Context, c *wire.Client, cfg *config.Config, target
 		}
 		behind := 0
 		for tp, target := range targets {
-			if target > 0 && at[tp].Offset < target {
+			done, err := told(tp, at[tp], target)
+			if err != nil {
+				return err
+			}
+			if !done {
 				behind++
 			}
 		}

@@ -22,13 +22,25 @@ type source struct {
 	told     watermark // what the log was last told
 	toldAt   int64     // by the clock, ms
 	tellable bool      // there is something to tell
+	idleTold int64     // newest time that the log was told while the source was idle
 }
 
 type watermark struct{ w, next int64 }
 
-// metadata is the text committed with the source's offset: the totals up to it.
+// metadata is the text committed with the source's offset: the totals up to it,
+// and up to which offset the log has been told of them.
 func (s *source) metadata() string {
-	return fmt.Sprintf("v1 epoch=%d records=%d rejected=%d w=%d", s.id.Epoch, s.records, s.rejected, s.w)
+	return fmt.Sprintf("v1 epoch=%d records=%d rejected=%d w=%d told=%d", s.id.Epoch, s.records, s.rejected, s.w, s.told.next)
+}
+
+// parse reads what metadata wrote; told stays -1 where it says nothing of it.
+func (s *source) parse(text string) error {
+	s.told.next = -1
+	n, err := fmt.Sscanf(text, "v1 epoch=%d records=%d rejected=%d w=%d told=%d", &s.id.Epoch, &s.records, &s.rejected, &s.w, &s.told.next)
+	if err != nil && n != 4 {
+		return fmt.Errorf("metadata of the committed offset of %s[%d] is not ours: %q", s.id.Topic, s.id.Partition, text)
+	}
+	return nil
 }
 
 // restore reads what metadata wrote. An empty text is a source's first start.
@@ -36,10 +48,11 @@ func (s *source) restore(text string) error {
 	if text == "" {
 		return nil
 	}
-	if _, err := fmt.Sscanf(text, "v1 epoch=%d records=%d rejected=%d w=%d", &s.id.Epoch, &s.records, &s.rejected, &s.w); err != nil {
-		return fmt.Errorf("metadata of the committed offset of %s[%d] is not ours: %q", s.id.Topic, s.id.Partition, text)
+	if err := s.parse(text); err != nil {
+		return err
 	}
-	s.tellable = true
+	s.told.next = -1 // this owner has told nothing yet
+	s.tellable = s.records > 0 || s.w != noWatermark
 	return nil
 }
 

@@ -64,6 +64,7 @@ func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition i
 	state, err := profile.NewPartition(profile.Config{
 		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
 		MaxEventsUserDay: cfg.Profile.MaxEventsUserDay, ConfigVersion: cfg.Version(),
+		KeepRepeats: failpoint.Due("windowing.keep_repeats"),
 	})
 	if err != nil {
 		return nil, 0, &config.Error{Key: "profile", Reason: err.Error()}
@@ -109,6 +110,9 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) error {
 	for r := rs.Next(); r != nil; r = rs.Next() {
 		if err := profile.DecodeRecord(r.Value, &w.record); err != nil {
 			return fmt.Errorf("log record %s[%d]@%d: %w", rs.Topic, w.partition, r.Offset, err)
+		}
+		if w.record.Kind == profile.KindEvent && failpoint.Due("windowing.lose_event") {
+			continue
 		}
 		// An idle source's time is its owner's clock; the broker's bounds it.
 		if m := &w.record.Watermark; w.record.Kind == profile.KindWatermark && m.Idle {
