@@ -73,10 +73,7 @@ func prepareAdmission(s *session) func() []sample {
 			})
 		}
 	}
-	parser, err := profile.NewParser(profile.ParserConfig{MaxFutureSkewMillis: 300_000, Currency: "GBP"})
-	if err != nil {
-		s.Fatal(err)
-	}
+	parser := s.parser()
 	var e profile.Event
 	var buf []byte
 	src := profile.Source{Topic: in.topics[0]}
@@ -94,6 +91,14 @@ func prepareAdmission(s *session) func() []sample {
 	return func() []sample {
 		return []sample{{"admission_events_per_cpu_second", s.repeat(len(l.records), once), "events/s of CPU", note}}
 	}
+}
+
+func (s *session) parser() *profile.Parser {
+	p, err := profile.NewParser(profile.ParserConfig{MaxFutureSkewMillis: 300_000, Currency: "GBP"})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return p
 }
 
 // partitionLogs reads partitions of the event log until they hold enough events.
@@ -179,7 +184,7 @@ func prepareWindowing(s *session) func() []sample {
 // compacted, and in memory.
 func prepareState(s *session) func() []sample {
 	p := s.workedOff()
-	users := s.countRows(p.topics.Windows) // a drain ends with a live row of each user
+	users := s.history().users
 	logs, _ := s.partitionLogs()
 	return func() []sample {
 		live, written := int64(0), int64(0)

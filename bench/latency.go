@@ -13,8 +13,8 @@ import (
 const (
 	latencyInterval = 200 * time.Millisecond // live_interval and batch_interval
 	pollEvery       = 100 * time.Millisecond
-	settling        = 5 * time.Second  // at the start of the stream, not measured
-	patience        = 90 * time.Second // for the last rows, after the stream has ended
+	settling        = 5 * time.Second // at the start of the stream, not measured
+	patience        = 2 * time.Minute // for the last rows, after the stream has ended
 	templates       = 20_000
 )
 
@@ -146,12 +146,12 @@ func (l *listener) send(topic string, rate int, end time.Time, values []map[stri
 		out.err = recover()
 		done <- out
 	}()
+	f := l.s.feedTo(topic, inputPartitions["clickstream"])
 	random := rand.New(rand.NewPCG(1, 2))
 	start, n := time.Now(), 0
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for now := start; now.Before(end); now = <-tick.C {
-		var batch []harness.Message
 		for due := int(now.Sub(start).Seconds() * float64(rate)); n < due; n++ {
 			at := time.Now()
 			fields := values[random.IntN(len(values))]
@@ -166,8 +166,8 @@ func (l *listener) send(topic string, rate int, end time.Time, values []map[stri
 				panic(err)
 			}
 			out.newest[user] = at.UnixMilli()
-			batch = append(batch, harness.Message{Topic: topic, Partition: n % inputPartitions["clickstream"], Time: at, Value: value})
+			f.add(at.UnixMilli(), []byte(user), value)
 		}
-		l.s.broker.Send(batch)
+		f.flush()
 	}
 }

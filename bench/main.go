@@ -27,6 +27,7 @@ var benchmarks = []benchmark{
 	{"sink_live", func(s *session) func() []sample { return prepareSink(s, true) }},
 	{"sink_day", func(s *session) func() []sample { return prepareSink(s, false) }},
 	{"profiles", prepareProfiles},
+	{"latency_5", func(s *session) func() []sample { return prepareLatency(s, 5) }},
 	{"latency_50", func(s *session) func() []sample { return prepareLatency(s, 50) }},
 	{"latency_500", func(s *session) func() []sample { return prepareLatency(s, 500) }},
 }

@@ -42,7 +42,7 @@ func (s *session) pipeline(o settings) *pipeline {
 	p.topics = schemas.RunTopics(p.name)
 	if len(o.inputs) == 0 {
 		o.inputs = []string{p.name + ".clickstream"}
-		s.kafka().CreateTopic(o.inputs[0], 1)
+		s.feed(o.inputs[0], 1)
 	}
 	if o.liveInterval == 0 {
 		o.liveInterval, o.batchInterval = time.Second, time.Second

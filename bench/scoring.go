@@ -51,24 +51,21 @@ func prepareScorerTexts(s *session) func() []sample {
 	return func() []sample {
 		proc := p.start("scorer")
 		defer stop(proc)
-		var last metrics
+		// A miss counts when its batch begins, its tokens when the batch is done:
+		// at a change of the count, the tokens are those of the texts before it.
+		var misses, before, tokens float64
 		at := s.watch(proc, s.duration, func(m metrics) float64 {
-			last = m
-			return m["profilestream_scorer_cache_misses_total"]
+			if n := m["profilestream_scorer_cache_misses_total"]; n != misses {
+				before, misses, tokens = misses, n, m["profilestream_scorer_encoder_tokens_total"]
+			}
+			return misses
 		})
-		tokens := last["profilestream_scorer_encoder_tokens_total"] / max(last["profilestream_scorer_cache_misses_total"], 1)
-		note := fmt.Sprintf("bin/scorer, distinct texts of day rows (%.0f tokens a text) not in the cache; text, tokens, encoder, heads and Kafka; %.0f texts a run; rows of %s", tokens, at.n, s.history().note)
+		note := fmt.Sprintf("bin/scorer, distinct texts of day rows (%.0f tokens a text) not in the cache; text, tokens, encoder, heads and Kafka; %.0f texts a run; rows of %s", tokens/before, at.n, s.history().note)
 		return []sample{
 			{"scorer_texts_per_cpu_second", at.n / at.cpu, "texts/s of CPU", note},
 			{"scorer_texts_per_second", at.n / at.wall, "texts/s of wall", note},
 		}
 	}
-}
-
-// supply is how many rows a benchmark behind the encoder gets: enough for a run
-// at perSecond; what is left over is not read.
-func (s *session) supply(perSecond int64) int64 {
-	return max(perSecond*int64(s.duration.Seconds()+1), 20_000)
 }
 
 // prepareScorerRows measures scoring when every text is in the cache.
@@ -77,7 +74,7 @@ func prepareScorerRows(s *session) func() []sample {
 	return func() []sample {
 		p := s.pipeline(settings{cacheDir: s.cacheDir()})
 		defer p.remove()
-		s.giveRows(p.topics.Days, rows.days, s.supply(8000))
+		s.giveRows(p.topics.Days, rows.days, max(20_000, 8000*int64(s.duration.Seconds()))) // what is left over is not read
 		at, encoded := s.countedRows(p.start("scorer"), "profilestream_scorer_rows_total")
 		note := fmt.Sprintf("bin/scorer, day rows, texts in the cache (%.0f were not); text, tokens, heads, Arrow and Kafka; %.0f rows a run, %d different ones out of %s", encoded, at.n, rows.nDays, s.history().note)
 		return []sample{
@@ -87,22 +84,32 @@ func prepareScorerRows(s *session) func() []sample {
 	}
 }
 
-// prepareSink measures the sink against the engine.
+// sinkRows is how many rows the sink gets at once.
+const sinkRows = 200_000
+
+// prepareSink measures the sink against the engine: bin/sink -drain, once and
+// again until the run is long enough.
 func prepareSink(s *session, live bool) func() []sample {
 	seeds := s.seeded()
-	name, msgs, n, perSecond := "day", seeds.scoredDay, seeds.nDay, int64(30_000)
+	name, msgs, n := "day", seeds.scoredDay, seeds.nDay
 	if live {
-		name, msgs, n, perSecond = "live", seeds.scoredLive, seeds.nLive, 15_000
+		name, msgs, n = "live", seeds.scoredLive, seeds.nLive
 	}
 	return func() []sample {
-		p := s.pipeline(settings{})
-		defer p.remove()
-		s.giveRows(p.topics.Scored, msgs, s.supply(perSecond))
-		at, _ := s.countedRows(p.start("sink"), "profilestream_sink_rows_total")
-		note := fmt.Sprintf("bin/sink against the engine on the same machine, %s rows, embeddings in live rows only; blocks of 20,000; %.0f rows a run, %d different ones out of %s", name, at.n, n, s.history().note)
+		var rows, wall, cpu float64
+		for wall < s.duration.Seconds() {
+			p := s.pipeline(settings{})
+			rows += float64(s.giveRows(p.topics.Scored, msgs, sinkRows))
+			start := time.Now()
+			proc := p.drain("sink")
+			wall += time.Since(start).Seconds()
+			cpu += proc.CPU().Seconds()
+			p.remove()
+		}
+		note := fmt.Sprintf("bin/sink -drain against the engine on the same machine, %s rows, embeddings in live rows only, blocks of 20,000; %.0f rows a run, %d different ones out of %s", name, rows, n, s.history().note)
 		return []sample{
-			{"sink_" + name + "_rows_per_second", at.n / at.wall, "rows/s of wall", note},
-			{"sink_" + name + "_rows_per_cpu_second", at.n / at.cpu, "rows/s of CPU (sink alone)", note},
+			{"sink_" + name + "_rows_per_second", rows / wall, "rows/s of wall", note},
+			{"sink_" + name + "_rows_per_cpu_second", rows / cpu, "rows/s of CPU (sink alone)", note},
 		}
 	}
 }

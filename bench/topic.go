@@ -111,11 +111,7 @@ func (s *session) takeRows(topic string, limit int64, want func(arrow.Record) bo
 			if err := w.Close(); err != nil {
 				s.Fatal(err)
 			}
-			m := message{value: buf.Bytes(), rows: n}
-			for _, name := range []string{schemas.HeaderSchema, schemas.HeaderPromotion, schemas.HeaderConfigVersion} {
-				v, _ := r.Header(name)
-				m.headers = append(m.headers, wire.Header{Key: name, Value: bytes.Clone(v)})
-			}
+			m := message{value: buf.Bytes(), rows: n, headers: r.AppendHeaders(nil)}
 			out = append(out, m)
 			total += n
 			return total < limit
