@@ -176,3 +176,29 @@ func TestWhoIsAnswered(t *testing.T) {
 		t.Errorf("a GET that changes something: exception %q, status %d", got, res.StatusCode)
 	}
 }
+
+// Clients that stop reading in the middle of a result leave no statement behind, and the next ones are served.
+func TestAbandonedResults(t *testing.T) {
+	p := start(t, t.TempDir(), "-max-queries", "2")
+	conn := connect(t, p.Addr(), clickhouse.CompressionNone)
+	for range 6 {
+		res, err := http.Post("http://"+p.Addr(), "", strings.NewReader("SELECT number, range(100) FROM numbers(100000000) FORMAT RowBinary"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(res.Body, make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		if err := res.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for count(t, conn, "system.processes") != 1 {
+		if err := t.Context().Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count(t, conn, "numbers(10)"); n != 10 {
+		t.Errorf("%d rows of 10", n)
+	}
+}
