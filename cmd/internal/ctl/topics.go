@@ -18,15 +18,7 @@ func topicsCommand(s *shared) *cobra.Command {
 		Example: "  profilectl topics create -c f.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := s.config()
-			if err != nil {
-				return err
-			}
-			log, err := s.logger(cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			k, err := stage.Client(cfg, log)
+			cfg, k, err := s.kafka(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -43,15 +35,7 @@ func topicsCommand(s *shared) *cobra.Command {
 		Example: "  profilectl topics list -c f.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := s.config()
-			if err != nil {
-				return err
-			}
-			log, err := s.logger(cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			k, err := stage.Client(cfg, log)
+			_, k, err := s.kafka(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,186 @@
+package ctl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/stage"
+	"profilestream/schemas"
+	"profilestream/stream"
+	"profilestream/stream/wire"
+)
+
+// deadLetter is a record of the DLQ or late topic.
+type deadLetter struct {
+	SourceTopic     string    `json:"source_topic"`
+	SourcePartition int32     `json:"source_partition"`
+	SourceOffset    int64     `json:"source_offset"`
+	Reason          string    `json:"reason"`
+	Field           string    `json:"field,omitempty"`
+	KafkaTime       time.Time `json:"kafka_timestamp"`
+	Truncated       bool      `json:"truncated,omitempty"`
+	Bytes           int       `json:"bytes"`
+	Value           string    `json:"value,omitempty"`
+}
+
+func dlqCommand(s *shared) *cobra.Command {
+	c := &cobra.Command{Use: "dlq", Short: "Look at dead-lettered and late records"}
+	var late bool
+	c.PersistentFlags().BoolVar(&late, "late", false, "the late topic instead of the DLQ")
+	var reason string
+	var limit int
+	ls := &cobra.Command{
+		Use: "ls", Short: "List records by source position, without their values",
+		Example: "  profilectl dlq ls -c f.yaml --reason bad_time --limit 20",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(t, "SOURCE\tOFFSET\tREASON\tFIELD\tKAFKA TIME\tBYTES")
+			n := 0
+			err := s.deadLetters(cmd.Context(), cmd.ErrOrStderr(), late, func(d *deadLetter, _ []byte) error {
+				if reason != "" && d.Reason != reason || n >= limit {
+					return nil
+				}
+				n++
+				_, err := fmt.Fprintf(t, "%s[%d]\t%d\t%s\t%s\t%s\t%d\n", d.SourceTopic, d.SourcePartition, d.SourceOffset, d.Reason, d.Field, d.KafkaTime.Format(time.RFC3339), d.Bytes)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return t.Flush()
+		},
+	}
+	ls.Flags().StringVar(&reason, "reason", "", "only this reason")
+	ls.Flags().IntVar(&limit, "limit", 100, "at most so many")
+	show := &cobra.Command{
+		Use: "show TOPIC PARTITION OFFSET", Short: "Print one record by its source position, value and all (it may hold personal data)",
+		Example: "  profilectl dlq show clickstream 3 10482 -c f.yaml",
+		Args:    cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.showDeadLetter(cmd, late, args)
+		},
+	}
+	stats := &cobra.Command{
+		Use: "stats", Short: "Count records by source topic, reason and field",
+		Example: "  profilectl dlq stats -c f.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			counts := map[[3]string]int{}
+			err := s.deadLetters(cmd.Context(), cmd.ErrOrStderr(), late, func(d *deadLetter, _ []byte) error {
+				counts[[3]string{d.SourceTopic, d.Reason, d.Field}]++
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return printCounts(cmd.OutOrStdout(), counts)
+		},
+	}
+	c.AddCommand(ls, show, stats)
+	return c
+}
+
+func printCounts(w io.Writer, counts map[[3]string]int) error {
+	keys := make([][3]string, 0, len(counts))
+	for k := range counts {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		if a, b := counts[keys[i]], counts[keys[j]]; a != b {
+			return a > b
+		}
+		return fmt.Sprint(keys[i]) < fmt.Sprint(keys[j])
+	})
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "RECORDS\tSOURCE\tREASON\tFIELD")
+	for _, k := range keys {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", counts[k], k[0], k[1], k[2])
+	}
+	return t.Flush()
+}
+
+func (s *shared) showDeadLetter(cmd *cobra.Command, late bool, args []string) error {
+	partition, err := strconv.ParseInt(args[1], 10, 32)
+	if err != nil {
+		return fmt.Errorf("%w: %q is no partition", errUsage, args[1])
+	}
+	offset, err := strconv.ParseInt(args[2], 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: %q is no offset", errUsage, args[2])
+	}
+	found := false
+	err = s.deadLetters(cmd.Context(), cmd.ErrOrStderr(), late, func(d *deadLetter, value []byte) error {
+		if found || d.SourceTopic != args[0] || int64(d.SourcePartition) != partition || d.SourceOffset != offset {
+			return nil
+		}
+		found = true
+		d.Value = string(value)
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		return e.Encode(d)
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("no record of %s[%d]@%d is there", args[0], partition, offset)
+	}
+	return err
+}
+
+// deadLetters calls fn for each record of the DLQ or late topic of the run.
+func (s *shared) deadLetters(ctx context.Context, stderr io.Writer, late bool, fn func(d *deadLetter, value []byte) error) error {
+	cfg, c, err := s.kafka(stderr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	topic := cfg.Topics().DLQ
+	if late {
+		topic = cfg.Topics().Late
+	}
+	tps, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return err
+	}
+	for _, tp := range tps {
+		_, err := stream.Read(ctx, c, stream.ReadConfig{TopicPartition: tp, From: wire.Earliest}, func(r *wire.Record) error {
+			return fn(parseDeadLetter(r), r.Value)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseDeadLetter(r *wire.Record) *deadLetter {
+	text := func(name string) string { v, _ := r.Header(name); return string(v) }
+	number := func(name string) int64 { n, _ := strconv.ParseInt(text(name), 10, 64); return n }
+	return &deadLetter{
+		SourceTopic: text(schemas.HeaderSourceTopic), SourcePartition: int32(number(schemas.HeaderSourcePartition)), SourceOffset: number(schemas.HeaderSourceOffset),
+		Reason: text(schemas.HeaderReason), Field: text(schemas.HeaderField), KafkaTime: time.UnixMilli(number(schemas.HeaderKafkaTimestamp)).UTC(),
+		Truncated: text(schemas.HeaderTruncated) == "true", Bytes: len(r.Value),
+	}
+}
+
+// kafka connects to Kafka as the configuration says.
+func (s *shared) kafka(stderr io.Writer) (*config.Config, *wire.Client, error) {
+	cfg, err := s.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := s.logger(stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := stage.Client(cfg, log)
+	return cfg, c, err
+}

@@ -1,0 +1,171 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/stage"
+	"profilestream/inference/bundle"
+	"profilestream/inference/encoder"
+	"profilestream/stream"
+	"profilestream/stream/wire"
+)
+
+// errTrouble says that the doctor found something that would stop a process.
+var errTrouble = errors.New("something would stop the pipeline; see above")
+
+// finding is one line of the doctor's report.
+type finding struct {
+	state, what, detail string // state: ok, warning, trouble
+}
+
+func doctorCommand(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Check configuration, Kafka, ClickHouse and model before a start",
+		Long:    "Doctor looks at what a start would need and names what would stop it or hurt later. It changes nothing. Exit code 1 if something would stop it.",
+		Example: "  profilectl doctor -c f.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, c, err := s.kafka(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
+			defer cancel()
+			found := []finding{{"ok", "configuration", "run " + cfg.Run + ", config_version " + cfg.Version()}}
+			found = append(found, examineKafka(ctx, cfg, c)...)
+			found = append(found, examineClickHouse(ctx, cfg), examineModel(cfg), examineEncoder(cfg))
+			return report(cmd.OutOrStdout(), found)
+		},
+	}
+}
+
+func report(w io.Writer, found []finding) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	bad := false
+	for _, f := range found {
+		bad = bad || f.state == "trouble"
+		fmt.Fprintf(t, "%s\t%s\t%s\n", f.state, f.what, f.detail)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if bad {
+		return errTrouble
+	}
+	return nil
+}
+
+func examineKafka(ctx context.Context, cfg *config.Config, c *wire.Client) []finding {
+	topics, err := c.Topics(ctx)
+	if err != nil {
+		return []finding{{"trouble", "kafka.brokers", "no answer: " + err.Error()}}
+	}
+	out := []finding{{"ok", "kafka.brokers", fmt.Sprintf("%d topics", len(topics))}}
+	for _, name := range cfg.Input.Topics {
+		if _, ok := topics[name]; !ok {
+			out = append(out, finding{"trouble", "input topic " + name, "is not there: create it, or mend input.topics"})
+			continue
+		}
+		out = append(out, examineInput(ctx, c, name, topics[name]))
+		out = append(out, examineOffsets(ctx, cfg, c, name)...)
+	}
+	for _, want := range stream.RunTopics(stream.TopicsConfig{Run: cfg.Run, Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication}) {
+		switch have, ok := topics[want.Name]; {
+		case !ok:
+			out = append(out, finding{"ok", "topic " + want.Name, "is made at the first start"})
+		case have != want.Partitions:
+			out = append(out, finding{"trouble", "topic " + want.Name, fmt.Sprintf("has %d partitions, log.partitions says %d: the number of a run cannot change, start another run", have, want.Partitions)})
+		}
+	}
+	return out
+}
+
+// examineInput warns where a topic's timestamps are the producers' and nothing
+// bounds them: one wrong clock could then move a watermark far ahead.
+func examineInput(ctx context.Context, c *wire.Client, name string, partitions int) finding {
+	settings, err := c.TopicSettings(ctx, name)
+	if err != nil {
+		return finding{"warning", "input topic " + name, "its settings cannot be read: " + err.Error()}
+	}
+	after := settings["message.timestamp.after.max.ms"]
+	if settings["message.timestamp.type"] == "CreateTime" && (after == "" || len(after) > 12) {
+		return finding{"warning", "input topic " + name, "timestamps are the producers' and unbounded: set message.timestamp.after.max.ms, or LogAppendTime, so that a wrong clock cannot move time"}
+	}
+	return finding{"ok", "input topic " + name, fmt.Sprintf("%d partitions", partitions)}
+}
+
+// examineOffsets finds positions that the log no longer holds.
+func examineOffsets(ctx context.Context, cfg *config.Config, c *wire.Client, topic string) []finding {
+	tps, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return []finding{{"trouble", "input topic " + topic, err.Error()}}
+	}
+	at, err := c.CommittedOffsets(ctx, cfg.Group("admission"), tps)
+	if err != nil {
+		return []finding{{"warning", "group " + cfg.Group("admission"), err.Error()}}
+	}
+	var out []finding
+	for _, tp := range tps {
+		if at[tp].Offset < 0 {
+			continue
+		}
+		first, err := c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Earliest, false)
+		if err != nil {
+			return append(out, finding{"trouble", tp.String(), err.Error()})
+		}
+		last, err := c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Latest, false)
+		if err != nil {
+			return append(out, finding{"trouble", tp.String(), err.Error()})
+		}
+		if o := at[tp].Offset; o < first || o > last {
+			out = append(out, finding{"trouble", tp.String(), fmt.Sprintf("the next record is %d, the topic holds %d to %d: retention overran it, or it was recreated; start another run", o, first, last)})
+		}
+	}
+	return out
+}
+
+func examineClickHouse(ctx context.Context, cfg *config.Config) finding {
+	c, err := stage.ClickHouse(cfg)
+	if err != nil {
+		return finding{"trouble", "clickhouse", err.Error()}
+	}
+	defer c.Close()
+	if err := c.Ping(ctx); err != nil {
+		return finding{"trouble", "clickhouse.addr", "no answer: " + err.Error()}
+	}
+	return finding{"ok", "clickhouse.addr", strings.Join(cfg.ClickHouse.Addr, ", ") + ", database " + cfg.Database()}
+}
+
+func examineModel(cfg *config.Config) finding {
+	if _, err := os.Stat(cfg.Model.Dir); err != nil {
+		return finding{"trouble", "model.dir", cfg.Model.Dir + " is not there: profilectl train makes a bundle"}
+	}
+	b, err := bundle.Load(cfg.Model.Dir)
+	if err != nil {
+		return finding{"trouble", "model.dir", err.Error()}
+	}
+	return finding{"ok", "model.dir", cfg.Model.Dir + ", bundle " + b.ID()}
+}
+
+func examineEncoder(cfg *config.Config) finding {
+	e, err := encoder.Open(encoder.Config{Dir: cfg.Model.Dir, Device: cfg.Model.Device, Runtime: cfg.Model.Runtime, Precision: cfg.Model.Precision, Threads: 1})
+	if err != nil {
+		return finding{"trouble", "encoder", err.Error()}
+	}
+	version := e.Version()
+	if err := e.Close(); err != nil {
+		return finding{"warning", "encoder", err.Error()}
+	}
+	return finding{"ok", "encoder", version}
+}
