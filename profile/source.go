@@ -42,14 +42,26 @@ func (t *sources) find(s *Source) *source {
 	return l
 }
 
-// setListed replaces the set of listed sources.
+// setListed replaces the set of listed sources. A partition stays listed as long as its topic is:
+// Kafka's topics lose none, so that a set without it was made from older metadata than the set
+// before, by a worker that has not seen the partition yet; W must go on waiting for it.
 func (t *sources) setListed(set *SourceSet) {
 	for _, l := range t.list {
-		l.listed = false
+		l.listed = l.listed && set.holdsTopic(&l.Source)
 	}
 	for i := range set.Sources {
 		t.find(&set.Sources[i]).listed = true
 	}
+}
+
+// holdsTopic says whether the set lists a partition of the source's topic in its epoch.
+func (s *SourceSet) holdsTopic(of *Source) bool {
+	for i := range s.Sources {
+		if s.Sources[i].Topic == of.Topic && s.Sources[i].Epoch == of.Epoch {
+			return true
+		}
+	}
+	return false
 }
 
 // watermark folds a watermark record in. Records of a zombie may be older than what is known.
