@@ -148,10 +148,11 @@ func (l *lane) run(ctx context.Context) error {
 		if err := l.write(ctx, b); err != nil {
 			return err
 		}
+		// Done first: a Flush that finds nothing being sent has nothing to wait for.
+		b.finish(l.w, nil)
 		l.mu.Lock()
 		l.sending = nil
 		l.mu.Unlock()
-		b.finish(l.w, nil)
 	}
 }
 
