@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -27,23 +26,27 @@ func (d *demo) pipeline(ctx context.Context, until time.Time) error {
 		return err
 	}
 	defer c.Close()
-	beside, stop := context.WithCancel(ctx)
+	outer, stop := context.WithCancel(ctx)
 	defer stop()
-	var running errgroup.Group
+	// One that fails ends the others, and the waiting for what it would have done.
+	running, beside := errgroup.WithContext(outer)
 	running.Go(func() error { return stage.Score(beside, d.env(false, time.Time{})) })
 	running.Go(func() error { return stage.Sink(beside, d.env(false, time.Time{})) })
 	t := d.cfg.Topics()
-	err = d.watched(ctx, c, "admitting and windowing", d.cfg.Group("admission"), d.cfg.Input.Topics, func(ctx context.Context) error {
+	err = d.watched(beside, c, "admitting and windowing", d.cfg.Group("admission"), d.cfg.Input.Topics, func(ctx context.Context) error {
 		return stage.Ingest(ctx, d.env(true, until))
 	})
 	if err == nil {
-		err = d.caughtUp(ctx, c, "scoring", d.cfg.Group("scorer"), t.Windows, t.Days)
+		err = d.caughtUp(beside, c, "scoring", d.cfg.Group("scorer"), t.Windows, t.Days)
 	}
 	if err == nil {
-		err = d.caughtUp(ctx, c, "writing to ClickHouse", d.cfg.Group("sink"), t.Scored, t.DLQ, t.Late)
+		err = d.caughtUp(beside, c, "writing to ClickHouse", d.cfg.Group("sink"), t.Scored, t.DLQ, t.Late)
 	}
 	stop()
-	return errors.Join(err, running.Wait())
+	if failed := running.Wait(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // watched runs work and shows how far the group is meanwhile.
