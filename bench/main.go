@@ -21,6 +21,7 @@ var benchmarks = []benchmark{
 	{"admission", prepareAdmission},
 	{"windowing", prepareWindowing},
 	{"state", prepareState},
+	{"codecs", prepareCodecs},
 	{"memory", prepareMemory},
 	{"scorer_texts", prepareScorerTexts},
 	{"scorer_rows", prepareScorerRows},
