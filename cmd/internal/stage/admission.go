@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -77,6 +78,11 @@ func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) erro
 	var set profile.SourceSet
 	for _, tp := range all {
 		set.Sources = append(set.Sources, profile.Source{Topic: tp.Topic, Partition: tp.Partition})
+	}
+	for _, s := range a.sorted() { // the client's metadata may be older than the assignment
+		if !slices.Contains(set.Sources, s.id) {
+			set.Sources = append(set.Sources, s.id)
+		}
 	}
 	if err := a.toAll(ctx, profile.AppendSourceSet(nil, &set)); err != nil {
 		return err
@@ -169,12 +175,13 @@ func deadLetterHeaders(reason, field string, s profile.Source, offset, kafkaMill
 // It stands behind the records that it covers, since a batch keeps its order.
 func (a *admission) tell(ctx context.Context, s *source) error {
 	if now := a.now().UnixMilli(); s.due(now) {
-		return a.tellNow(ctx, s, s.record(), now)
+		return a.tellNow(ctx, s, now)
 	}
 	return nil
 }
 
-func (a *admission) tellNow(ctx context.Context, s *source, w profile.Watermark, now int64) error {
+func (a *admission) tellNow(ctx context.Context, s *source, now int64) error {
+	w := s.record()
 	a.buf = profile.AppendWatermark(a.buf[:0], &w)
 	s.told, s.toldAt = watermark{w.WMillis, w.NextOffset}, now
 	return a.toAll(ctx, a.buf)
@@ -201,10 +208,12 @@ func (a *admission) Idle(ctx context.Context, tp wire.TopicPartition, since, fet
 	s, now := a.sources[tp], a.now().UnixMilli()
 	w := s.record()
 	w.WMillis, w.Idle = max(s.w, fetchSentAt.UnixMilli()), true
-	if now-s.toldAt >= 1000 && w.WMillis > s.told.w {
-		return a.tellNow(ctx, s, w, now)
+	if now-s.toldAt < 1000 || w.WMillis <= max(s.told.w, s.idleTold) {
+		return nil
 	}
-	return nil
+	s.idleTold, s.toldAt = w.WMillis, now
+	a.buf = profile.AppendWatermark(a.buf[:0], &w)
+	return a.toAll(ctx, a.buf)
 }
 
 // Finish is the last flush. Once drained it moves time where -until says, and
@@ -215,7 +224,7 @@ func (a *admission) Finish(ctx context.Context, why stream.Ending) (map[wire.Top
 			s.w, s.tellable = max(s.w, a.until.UnixMilli()), true
 		}
 		if s.tellable && s.told != (watermark{s.w, s.next}) {
-			if err := a.tellNow(ctx, s, s.record(), a.now().UnixMilli()); err != nil {
+			if err := a.tellNow(ctx, s, a.now().UnixMilli()); err != nil {
 				return nil, err
 			}
 		}

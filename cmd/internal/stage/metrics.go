@@ -80,9 +80,18 @@ func (m *ingestMetrics) watermark(partition int32, p *profile.LogPartition) {
 	}
 }
 
-func (m *ingestMetrics) checkpoint(took time.Duration, _, bytes int) {
+func (m *ingestMetrics) checkpoint(partition int32, took time.Duration, bytes int) {
 	m.saveSeconds.Observe(took.Seconds())
-	m.state.WithLabelValues("all").Add(float64(bytes))
+	m.state.WithLabelValues(strconv.Itoa(int(partition))).Add(float64(bytes))
+}
+
+// lost forgets what a log partition stood at: its next owner reports it from now
+// on, and a value that stands still here would look like time that does.
+func (m *ingestMetrics) lost(partition int32) {
+	of := prometheus.Labels{"log_partition": strconv.Itoa(int(partition))}
+	for _, g := range []*prometheus.GaugeVec{m.outcomes, m.watermarks, m.slowest, m.users} {
+		g.DeletePartialMatch(of)
+	}
 }
 
 // account exports the totals of a log partition, and which source holds W back.

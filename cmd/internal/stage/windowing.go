@@ -263,17 +263,17 @@ func (w *windowing) checkpoint(ctx context.Context) (stream.Commit, error) {
 	}
 	failpoint.Hit("windowing.after_emit")
 	start := w.now()
-	n, bytes, err := w.saveState(ctx)
+	bytes, err := w.saveState(ctx)
 	if err != nil {
 		return commit, err
 	}
 	failpoint.Hit("windowing.after_transaction")
 	w.checkpointed = w.state.Offset()
-	w.metrics.checkpoint(w.now().Sub(start), n, bytes)
+	w.metrics.checkpoint(w.partition, w.now().Sub(start), bytes)
 	return commit, nil
 }
 
-func (w *windowing) saveState(ctx context.Context) (records, bytes int, err error) {
+func (w *windowing) saveState(ctx context.Context) (bytes int, err error) {
 	topic := w.cfg.Topics().State
 	send := func() error {
 		if w.stateBatch.Len() == 0 {
@@ -286,7 +286,6 @@ func (w *windowing) saveState(ctx context.Context) (records, bytes int, err erro
 	now := w.now().UnixMilli()
 	err = w.state.Changes(w.last, func(key, value []byte) error {
 		w.stateBatch.Add(now, key, value)
-		records++
 		bytes += len(key) + len(value)
 		if w.stateBatch.Bytes() < maxMessageBytes {
 			return nil
@@ -297,14 +296,14 @@ func (w *windowing) saveState(ctx context.Context) (records, bytes int, err erro
 		err = send()
 	}
 	if err != nil {
-		return records, bytes, fmt.Errorf("saving the state of log partition %d: %w", w.partition, err)
+		return bytes, fmt.Errorf("saving the state of log partition %d: %w", w.partition, err)
 	}
 	failpoint.Hit("windowing.in_transaction")
 	if err := w.txn.Commit(ctx); err != nil {
-		return records, bytes, fmt.Errorf("committing the state of log partition %d: %w", w.partition, err)
+		return bytes, fmt.Errorf("committing the state of log partition %d: %w", w.partition, err)
 	}
 	w.state.Commit()
-	return records, bytes, nil
+	return bytes, nil
 }
 
 // account sends the totals of each source to the topic scored, on their way to
@@ -330,4 +329,7 @@ func (w *windowing) everyone() {
 }
 
 // Close gives the partition up without a further checkpoint.
-func (w *windowing) Close() error { return nil }
+func (w *windowing) Close() error {
+	w.metrics.lost(w.partition)
+	return nil
+}
