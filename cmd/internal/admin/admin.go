@@ -22,8 +22,9 @@ import (
 
 // Health collects what each part of a process says of its readiness.
 type Health struct {
-	mu    sync.Mutex
-	parts map[string]error
+	mu     sync.Mutex
+	parts  map[string]error
+	checks map[string]func() error
 }
 
 // Set records that a part is ready (nil) or why it is not.
@@ -36,6 +37,17 @@ func (h *Health) Set(part string, why error) {
 	h.parts[part] = why
 }
 
+// Check has a part asked each time: nil means ready. It comes on top of what Set
+// recorded.
+func (h *Health) Check(part string, ready func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.checks == nil {
+		h.checks = map[string]func() error{}
+	}
+	h.checks[part] = ready
+}
+
 // Unready lists the parts that are not ready, one "part: reason" each.
 func (h *Health) Unready() []string {
 	h.mu.Lock()
@@ -43,6 +55,11 @@ func (h *Health) Unready() []string {
 	var out []string
 	for part, why := range h.parts {
 		if why != nil {
+			out = append(out, part+": "+why.Error())
+		}
+	}
+	for part, ready := range h.checks {
+		if why := ready(); why != nil && h.parts[part] == nil {
 			out = append(out, part+": "+why.Error())
 		}
 	}

@@ -61,6 +61,12 @@ func Sink(ctx context.Context, env *process.Env) error {
 		Metrics: clickhouse.NewMetrics(env.Metrics), Log: env.Log, OnRejected: (&refused{client: c, topics: t}).keep,
 	})
 	env.Health.Set("clickhouse", nil)
+	env.Health.Check("clickhouse", func() error {
+		if writer.BreakerOpen() {
+			return errors.New("the breaker is open")
+		}
+		return nil
+	})
 	// The writer outlives the group, whose last flush needs it.
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
