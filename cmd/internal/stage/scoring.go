@@ -25,6 +25,8 @@ const (
 	// at most one such batch of day rows.
 	liveRows = 512
 	dayRows  = 128
+	// maxRetryInterval is how late at most the end of an outage is noticed.
+	maxRetryInterval = 5 * time.Second
 )
 
 // rowScorer scores window rows; *score.Scorer is the real one.
@@ -117,6 +119,8 @@ func (s *scoring) score(ctx context.Context, rows arrow.Record) (arrow.Record, e
 		kind = "live"
 	}
 	start := s.now()
+	pause := backoff.NewExponentialBackOff()
+	pause.MaxInterval = maxRetryInterval
 	out, err := backoff.Retry(ctx, func() (arrow.Record, error) {
 		out, err := s.scorer.Score(ctx, rows)
 		s.health.Set("encoder", err)
@@ -124,7 +128,7 @@ func (s *scoring) score(ctx context.Context, rows arrow.Record) (arrow.Record, e
 			s.log.Warn("scoring failed, trying again", "rows", rows.NumRows(), "error", err)
 		}
 		return out, err
-	}, backoff.WithMaxElapsedTime(0))
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
 	if err != nil {
 		return nil, fmt.Errorf("scoring: %w", err)
 	}
