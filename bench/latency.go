@@ -31,7 +31,7 @@ func prepareLatency(s *session, rate int) func() []sample {
 		p.drain("ingest", "-until", today.Format(time.RFC3339))
 		p.skip("scorer", p.topics.Windows, p.topics.Days)
 		procs := []*harness.Process{p.start("ingest"), p.start("scorer"), p.start("sink")}
-		defer stop(procs...)
+		defer kill(procs...)
 		for _, proc := range procs {
 			proc.Ready(firstCount)
 		}

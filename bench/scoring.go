@@ -40,17 +40,16 @@ func (s *session) seeded() *seeds {
 }
 
 // prepareScorerTexts measures the encoder at work: bin/scorer on rows whose
-// texts it has not seen. A run goes on where the one before stopped, with an
-// empty cache.
+// texts are not in its cache.
 func prepareScorerTexts(s *session) func() []sample {
-	p := s.pipeline(settings{})
-	from := s.workedOff()
-	// More rows than three runs can encode.
-	rows, n := s.takeRows(from.topics.Days, 1000*int64(s.duration.Seconds()+1), nil)
-	s.giveRows(p.topics.Days, rows, n)
+	// More rows than a run can encode.
+	rows, n := s.takeRows(s.workedOff().topics.Days, 1000*int64(s.duration.Seconds()+1), nil)
 	return func() []sample {
+		p := s.pipeline(settings{})
+		defer p.remove()
+		s.giveRows(p.topics.Days, rows, n)
 		proc := p.start("scorer")
-		defer stop(proc)
+		defer kill(proc)
 		// A miss counts when its batch begins, its tokens when the batch is done:
 		// at a change of the count, the tokens are those of the texts before it.
 		var misses, before, tokens float64
@@ -114,9 +113,9 @@ func prepareSink(s *session, live bool) func() []sample {
 	}
 }
 
-// countedRows watches a process's counter of rows, then stops the process.
+// countedRows watches a process's counter of rows, then ends the process.
 func (s *session) countedRows(proc *harness.Process, counter string) (at pace, encoded float64) {
-	defer stop(proc)
+	defer kill(proc)
 	at = s.watch(proc, s.duration, func(m metrics) float64 {
 		encoded = m["profilestream_scorer_cache_misses_total"]
 		return m.sum(counter, "")
@@ -137,7 +136,7 @@ func prepareProfiles(s *session) func() []sample {
 		sink.Ready(firstCount)
 		start := time.Now()
 		ingest := p.start("ingest")
-		defer stop(ingest, scorer, sink)
+		defer kill(ingest, scorer, sink)
 		view := p.database() + ".profiles_latest"
 		harness.Eventually(s, drainLimit, "every customer has a profile", func() error {
 			if n := s.engine().Count(s, "SELECT count() FROM "+view); n < int64(in.users) {
