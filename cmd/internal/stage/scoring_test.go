@@ -1,0 +1,206 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"profilestream/cmd/internal/admin"
+	"profilestream/inference/embed"
+	"profilestream/profile"
+	"profilestream/schemas"
+	"profilestream/stream/wire"
+)
+
+// fakeScorer scores by a formula, and fails as often as it is told to first.
+type fakeScorer struct {
+	fail  error
+	times int       // that it fails
+	until time.Time // that it fails, where set
+	saw   [][]int64 // versions of each call that succeeded
+}
+
+func (f *fakeScorer) Score(_ context.Context, rows arrow.Record) (arrow.Record, error) {
+	if f.times > 0 || time.Now().Before(f.until) {
+		f.times--
+		return nil, f.fail
+	}
+	_, versions := idsAndVersions(rows)
+	f.saw = append(f.saw, append([]int64(nil), versions...))
+	cols := append([]arrow.Array(nil), rows.Columns()[:schemas.ColFeatures+schemas.NumFeatures]...)
+	for c := schemas.ColEmbedding; c < schemas.NumScoredColumns; c++ {
+		b := array.NewBuilder(memory.DefaultAllocator, schemas.ScoredRows.Field(c).Type)
+		for range rows.NumRows() {
+			b.AppendEmptyValue()
+		}
+		cols = append(cols, b.NewArray())
+	}
+	return array.NewRecord(schemas.ScoredRows, cols, rows.NumRows()), nil
+}
+
+func newScoring(s rowScorer, live bool, out *messageWriter) *scoring {
+	return &scoring{
+		log: slog.New(slog.DiscardHandler), metrics: newScorerMetrics(prometheus.NewRegistry()), health: &admin.Health{},
+		scorer: s, turns: new(turns), live: live, out: out, now: time.Now,
+	}
+}
+
+// versioned makes window rows: users[i] with versions[i].
+func versioned(t *testing.T, users []string, versions []int64) arrow.Record {
+	t.Helper()
+	p, err := profile.NewPartition(profile.Config{LatenessMillis: (24 * time.Hour).Milliseconds(), MaxEventsUserDay: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := profile.Record{Kind: profile.KindEvent}
+	var parts []message
+	for i, u := range users {
+		rec.Event = profile.Event{Source: profile.Source{Topic: "clickstream"}, Offset: versions[i], User: []byte(u), Type: profile.TypePageView, TimeMillis: day0.UnixMilli()}
+		if err := p.Apply(versions[i], &rec); err != nil {
+			t.Fatal(err)
+		}
+		p.SetLive(true)
+		p.EmitLive(1 << 20)
+		parts = append(parts, message{rows: p.Live().Take()})
+	}
+	return concatenate(parts).rows
+}
+
+// sendRows appends window rows to a topic as windowing does.
+func (r *rig) sendRows(topic, kind string, promotion int64, rows arrow.Record) {
+	r.t.Helper()
+	w := newMessageWriter(r.c, topic, 0)
+	r.must(w.add(message{schemas.WindowRowsSchema, kind, promotion, r.env.Config.Version(), rows}, 0))
+	r.must(w.flush(r.ctx()))
+	rows.Release()
+}
+
+// scored reads the topic scored: "user version kind promotion", in order.
+func (r *rig) scored() (out []string) {
+	r.t.Helper()
+	r.records(r.env.Config.Topics().Scored, 0, func(x *wire.Record) {
+		m, err := decodeMessage(x, memory.DefaultAllocator)
+		r.must(err)
+		defer m.rows.Release()
+		ids, versions := idsAndVersions(m.rows)
+		for i, v := range versions {
+			out = append(out, fmt.Sprintf("%s %d %s %d", ids.Value(i), v, m.kind, m.promotion))
+		}
+	})
+	return out
+}
+
+func (r *rig) score(s *scoring, topic string) {
+	r.t.Helper()
+	r.read(wire.TopicPartition{Topic: topic}, 0, func(rs *wire.Records) error { return s.Process(r.ctx(), rs) })
+}
+
+func TestScoringKeepsTheNewestRowOfAFetch(t *testing.T) {
+	r := newRig(t)
+	topics := r.env.Config.Topics()
+	r.sendRows(topics.Windows, schemas.RowsLive, 0, versioned(t, []string{"ann", "bob", "ann"}, []int64{3, 4, 5}))
+	r.sendRows(topics.Windows, schemas.RowsLive, 0, versioned(t, []string{"eve", "ann"}, []int64{6, 7}))
+	r.sendRows(topics.Windows, schemas.RowsLive, 2, versioned(t, []string{"bob"}, []int64{9}))
+	s := newScoring(&fakeScorer{}, true, newMessageWriter(r.c, topics.Scored, 0))
+	r.score(s, topics.Windows)
+	if d := cmp.Diff([]string{"eve 6 live 0", "ann 7 live 0", "bob 9 live 2"}, r.scored()); d != "" {
+		t.Error(d)
+	}
+	if commit, err := s.Flush(r.ctx()); commit.Offset != 3 || err != nil {
+		t.Errorf("commit %v, %v", commit, err)
+	}
+}
+
+func TestScoringKeepsEveryDayRow(t *testing.T) {
+	r := newRig(t)
+	topics := r.env.Config.Topics()
+	var users, want []string
+	var versions []int64
+	for i := range 300 { // more than are scored together
+		users, versions = append(users, fmt.Sprint("u", i%7)), append(versions, int64(i))
+		want = append(want, fmt.Sprintf("u%d %d day 1", i%7, i))
+	}
+	r.sendRows(topics.Days, schemas.RowsDay, 1, versioned(t, users, versions))
+	f := &fakeScorer{}
+	r.score(newScoring(f, false, newMessageWriter(r.c, topics.Scored, 0)), topics.Days)
+	if d := cmp.Diff(want, r.scored()); d != "" {
+		t.Error(d)
+	}
+	if len(f.saw) != 3 || len(f.saw[0]) != dayRows {
+		t.Errorf("%d batches", len(f.saw))
+	}
+}
+
+// TestScoringWaitsOutAnOpenBreaker: nothing is dropped, nothing committed
+// meanwhile, and the end of the outage is noticed soon.
+func TestScoringWaitsOutAnOpenBreaker(t *testing.T) {
+	r := newRig(t)
+	topics := r.env.Config.Topics()
+	r.sendRows(topics.Windows, schemas.RowsLive, 0, versioned(t, []string{"ann"}, []int64{3}))
+	f := &fakeScorer{fail: embed.ErrOpen, times: 1}
+	s := newScoring(f, true, newMessageWriter(r.c, topics.Scored, 0))
+	if commit, err := s.Flush(r.ctx()); commit.Offset != 0 || err != nil {
+		t.Errorf("commit %v, %v before anything is scored", commit, err)
+	}
+	r.score(s, topics.Windows)
+	if d := cmp.Diff([]string{"ann 3 live 0"}, r.scored()); d != "" {
+		t.Error(d)
+	}
+	rows := versioned(t, []string{"bob"}, []int64{4})
+	defer rows.Release()
+	synctest.Test(t, func(t *testing.T) {
+		outage := 10 * time.Minute
+		f := &fakeScorer{fail: embed.ErrOpen, until: time.Now().Add(outage)}
+		s, start := newScoring(f, true, nil), time.Now()
+		go func() {
+			<-time.After(outage / 2) // of the bubble: no time passes
+			if bad := s.health.Unready(); len(bad) != 1 {
+				t.Errorf("during the outage %v is not ready", bad)
+			}
+		}()
+		out, err := s.score(t.Context(), rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Release()
+		if late := time.Since(start) - outage; late > 2*maxRetryInterval {
+			t.Errorf("the end of the outage is noticed %v late", late)
+		}
+		if bad := s.health.Unready(); len(bad) != 0 {
+			t.Errorf("after the outage %v is not ready", bad)
+		}
+	})
+}
+
+func TestScoringGivesUpWithItsContext(t *testing.T) {
+	rows := versioned(t, []string{"ann"}, []int64{1})
+	defer rows.Release()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f := &fakeScorer{fail: errors.New("broken"), until: time.Now().Add(time.Hour)}
+		s := newScoring(f, true, nil)
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := s.score(ctx, rows)
+			waiting <- err
+		}()
+		_, err := s.score(ctx, rows)
+		if err == nil || <-waiting == nil {
+			t.Fatal("rows of a broken scorer")
+		}
+		if s.turns.busy {
+			t.Error("the turn was not given back")
+		}
+	})
+}
