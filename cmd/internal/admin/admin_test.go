@@ -46,6 +46,7 @@ func TestHealthMetricsAndToken(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	down := errors.New("breaker is open")
 	base := "http://" + s.Addr()
 	for _, step := range []struct {
 		name, path, token string
@@ -57,6 +58,8 @@ func TestHealthMetricsAndToken(t *testing.T) {
 		{"starting", "/readyz", "", nil, 503, "starting"},
 		{"one part down", "/readyz", "", func() { h.Set("model", errors.New("missing")); h.Set("kafka", nil) }, 503, "model: missing"},
 		{"all ready", "/readyz", "", func() { h.Set("model", nil) }, 200, "ok"},
+		{"asked each time", "/readyz", "", func() { h.Check("clickhouse", func() error { return down }) }, 503, "clickhouse: breaker"},
+		{"and well again", "/readyz", "", func() { down = nil }, 200, "ok"},
 		{"metrics", "/metrics", "", nil, 200, "profilestream_test_total 3"},
 		{"pprof without token", "/debug/pprof/", "", nil, 401, "token"},
 		{"pprof with a wrong token", "/debug/pprof/", "open", nil, 401, "token"},
