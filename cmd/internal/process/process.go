@@ -177,7 +177,7 @@ func (p Program) supervise(env *Env) int {
 func (p Program) exit(ctx context.Context, env *Env, err error) int {
 	var wrong *config.Error
 	switch {
-	case err == nil, ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
+	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return ExitOK
 	case errors.Is(err, stream.ErrDeadline):
 		env.Log.Error("draining passed its deadline", "error", err)
