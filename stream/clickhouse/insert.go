@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
 
+	"profilestream/schemas"
 	"profilestream/stream/failpoint"
 )
 
@@ -205,7 +206,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // observe counts the rows of an acknowledged batch, and for live rows how long
-// after the Kafka timestamp of their newest event they became readable.
+// after the Kafka timestamp of their newest event they became readable. A row
+// that the end of a day or silence has caused waited for no event: it is no
+// latency.
 func (l *lane) observe(b *batch, rejected int) {
 	m := l.w.deps.Metrics
 	m.rows.WithLabelValues(l.table.name).Add(float64(b.rows - rejected))
@@ -219,7 +222,14 @@ func (l *lane) observe(b *batch, rejected int) {
 		if !ok {
 			continue
 		}
-		for _, t := range times.TimestampValues() {
+		triggers, ok := c.rec.Column(schemas.ColTrigger).(*array.Uint8)
+		if !ok {
+			continue
+		}
+		for i, t := range times.TimestampValues() {
+			if k := triggers.Value(i); k != schemas.TriggerLive && k != schemas.TriggerCorrection {
+				continue
+			}
 			m.eventToRow.Observe(float64(acknowledged-int64(t)) / 1000)
 		}
 	}

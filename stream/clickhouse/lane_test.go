@@ -10,6 +10,7 @@ import (
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
 	"profilestream/schemas"
@@ -89,6 +90,35 @@ func addUsers(t *testing.T, w *Writer, ctx context.Context, n int) (Ticket, erro
 	rec := scoredRows(rowSpec{users: n, version: 1, asOf: noon, trigger: schemas.TriggerLive})
 	defer rec.Release()
 	return w.AddScored(ctx, rec, Meta{})
+}
+
+func TestLatencyIsOfRowsThatAnEventCaused(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	withFake(t, &fakeSender{}, func(_ *Config, d *Deps) { d.Metrics = NewMetrics(reg) }, func(t *testing.T, w *Writer) {
+		for trigger := schemas.TriggerLive; trigger <= schemas.TriggerCorrection; trigger++ {
+			rec := scoredRows(rowSpec{users: int(trigger), version: 1, asOf: noon, trigger: trigger, kafka: noon})
+			if _, err := w.AddScored(t.Context(), rec, Meta{}); err != nil {
+				t.Fatal(err)
+			}
+			rec.Release()
+		}
+		if err := w.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "profilestream_sink_event_to_row_seconds" {
+			if n := f.GetMetric()[0].GetHistogram().GetSampleCount(); n != uint64(schemas.TriggerLive+schemas.TriggerCorrection) {
+				t.Fatalf("%d rows are timed", n)
+			}
+			return
+		}
+	}
+	t.Fatal("the metric is gone")
 }
 
 func TestABlockClosesByRowsOrByTime(t *testing.T) {
