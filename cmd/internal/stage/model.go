@@ -1,8 +1,11 @@
 package stage
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,6 +44,21 @@ func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
 		return nil, errors.Join(err, tok.Close(), enc.Close())
 	}
 	return &Encoder{Embedder: e, tokens: tok, native: enc}, nil
+}
+
+// EncoderID is the hash of the weights in dir, by which cached embeddings are told
+// from those of other weights; a bundle's manifest holds the same.
+func EncoderID(dir string) (string, error) {
+	f, err := os.Open(filepath.Join(dir, onnx.GraphFile))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Close frees the runtime and the tokenizer.

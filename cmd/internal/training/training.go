@@ -59,7 +59,11 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 	if err := stage.ImportEncoder(o.Encoder); err != nil {
 		return nil, err
 	}
-	enc, err := stage.OpenEncoder(cfg.Model, o.Encoder, "training")
+	id, err := stage.EncoderID(o.Encoder)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := stage.OpenEncoder(cfg.Model, o.Encoder, id)
 	if err != nil {
 		return nil, err
 	}
