@@ -18,8 +18,13 @@ import (
 	"profilestream/stream/wire"
 )
 
-// maxDeadLetterBytes is the largest value that the DLQ keeps whole.
-const maxDeadLetterBytes = stream.MaxDeadLetterBatchBytes - 1<<20
+const (
+	// maxKeyBytes is how much of a source record's key is kept. Keys mean nothing
+	// here, but one that no topic of ours can hold must not stop the stream.
+	maxKeyBytes = 512 << 10
+	// maxDeadLetterBytes is the largest value that the DLQ keeps whole.
+	maxDeadLetterBytes = stream.MaxDeadLetterBatchBytes - 1<<20
+)
 
 // admission makes one event log of a worker's sources. It handles one group
 // generation and belongs to one goroutine.
@@ -118,6 +123,7 @@ func (a *admission) admit(ctx context.Context, s *source, r *wire.Record) error 
 	s.records++
 	s.next = r.Offset + 1
 	s.tellable = true
+	r.Key = r.Key[:min(len(r.Key), maxKeyBytes)]
 	e := &a.event
 	if reject := a.parser.Parse(r.Value, s.kind, r.Timestamp, e); reject != nil {
 		s.rejected++

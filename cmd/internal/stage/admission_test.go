@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -232,6 +233,38 @@ func TestDrainWaitsForTheLastWatermark(t *testing.T) {
 	if _, err := told(clicks, stream.Commit{Offset: 10, Metadata: "somebody else's"}, 10); err == nil {
 		t.Error("foreign metadata is taken")
 	}
+}
+
+// TestNoRecordIsTooLarge: whatever size the input topic allows, neither key nor
+// value stops the stream.
+func TestNoRecordIsTooLarge(t *testing.T) {
+	r := newRig(t)
+	large := bytes.Repeat([]byte("k"), 15<<20)
+	b := new(wire.Builder)
+	p := r.c.NewProducer(clicks.Topic, 0, wire.ProducerConfig{Codec: wire.LZ4})
+	b.Add(day0.UnixMilli(), large, []byte(view("1", "ann", day0).value))
+	b.Add(day0.UnixMilli(), large, []byte("{"))
+	b.Add(day0.UnixMilli(), large, large)
+	_, err := p.Append(r.ctx(), b)
+	r.must(err)
+	a := r.admission(nil)
+	r.admit(a)
+	commits, err := a.Flush(r.ctx())
+	r.must(err)
+	r.must(a.Close())
+	if commits[clicks].Offset != 3 {
+		t.Errorf("commits %v", commits)
+	}
+	if positions, _ := r.checkLog(); len(positions) != 1 {
+		t.Errorf("%d events in the log", len(positions))
+	}
+	r.checkDeadLetters(map[string]int{"clickstream bad_json ": 1, "clickstream too_large ": 1})
+	r.records(r.env.Config.Topics().DLQ, 0, func(x *wire.Record) {
+		d, err := divertedRow(x)
+		if err != nil || d.Truncated != (d.Reason == "too_large") || len(d.Key) != maxKeyBytes {
+			t.Errorf("%s: truncated %v, a key of %d bytes, %v", d.Reason, d.Truncated, len(d.Key), err)
+		}
+	})
 }
 
 // TestSourceSetHoldsWhatIsAssigned: a partition that the client's metadata does

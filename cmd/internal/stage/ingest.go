@@ -82,6 +82,12 @@ func wrap(what string, err error) error {
 	return nil
 }
 
+// flushInterval is how often a stage looks whether something is due: a few times
+// a live_interval, since a look that comes just too early costs all of the next.
+func flushInterval(cfg *config.Config) time.Duration {
+	return min(max(cfg.Profile.LiveInterval/4, 20*time.Millisecond), 250*time.Millisecond)
+}
+
 // inputGroup owns the source partitions.
 func inputGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.Group, error) {
 	cfg := env.Config
@@ -95,7 +101,7 @@ func inputGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*strea
 	}
 	return stream.NewGroup(stream.GroupConfig{
 		Client: c, ID: cfg.Group("admission"), Topics: cfg.Input.Topics, Component: "admission", Start: start, Committed: true,
-		FlushInterval:  min(max(cfg.Profile.LiveInterval/4, 20*time.Millisecond), 250*time.Millisecond),
+		FlushInterval:  flushInterval(cfg),
 		FetchWait:      250 * time.Millisecond,
 		BufferBytes:    32 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline, MaxSourceLead: cfg.Profile.MaxSourceLead,
@@ -112,7 +118,7 @@ func logGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.
 	}
 	return stream.NewGroup(stream.GroupConfig{
 		Client: c, ID: cfg.Group("windowing"), Topics: []string{cfg.Topics().Events}, Component: "windowing",
-		FlushInterval:  min(cfg.Profile.LiveInterval, cfg.Profile.CheckpointInterval),
+		FlushInterval:  flushInterval(cfg),
 		FetchWait:      250 * time.Millisecond,
 		BufferBytes:    8 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
