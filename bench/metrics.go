@@ -63,7 +63,11 @@ func scrape(p *harness.Process) (metrics, bool) {
 // pace is how a counter of a process grew.
 type pace struct {
 	n, wall, cpu float64 // counted; seconds
+	first, last  metrics // at the first and the last change
 }
+
+// grew is how much another counter grew meanwhile.
+func (p pace) grew(name string) float64 { return p.last.sum(name, "") - p.first.sum(name, "") }
 
 const (
 	scrapeEvery = 100 * time.Millisecond
@@ -78,8 +82,9 @@ const (
 // counts.
 func (s *session) watch(p *harness.Process, limit time.Duration, count func(metrics) float64) pace {
 	type point struct {
-		at     time.Time
-		n, cpu float64
+		at time.Time
+		n  float64
+		m  metrics
 	}
 	var first, last point
 	started, tick := time.Now(), time.NewTicker(scrapeEvery)
@@ -89,7 +94,7 @@ func (s *session) watch(p *harness.Process, limit time.Duration, count func(metr
 		m, ok := scrape(p)
 		if ok {
 			if n := count(m); changes < 0 || n != last.n {
-				last = point{now, n, m.cpuSeconds()}
+				last = point{now, n, m}
 				changes++
 				if changes <= 1 {
 					first = last
@@ -101,7 +106,7 @@ func (s *session) watch(p *harness.Process, limit time.Duration, count func(metr
 			s.Fatalf("%s counts nothing; its last line: %s", p.Name, p.Last())
 		case changes < 1:
 		case changes > 1 && (now.Sub(first.at) >= limit || now.Sub(last.at) >= quiet || p.Exited()):
-			return pace{last.n - first.n, last.at.Sub(first.at).Seconds(), last.cpu - first.cpu}
+			return pace{last.n - first.n, last.at.Sub(first.at).Seconds(), last.m.cpuSeconds() - first.m.cpuSeconds(), first.m, last.m}
 		case now.Sub(last.at) > firstCount || p.Exited():
 			s.Fatalf("%s counted once only; its last line: %s", p.Name, p.Last())
 		}

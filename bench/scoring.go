@@ -50,19 +50,16 @@ func prepareScorerTexts(s *session) func() []sample {
 		s.giveRows(p.topics.Days, rows, n)
 		proc := p.start("scorer")
 		defer kill(proc)
-		// A miss counts when its batch begins, its tokens when the batch is done:
-		// at a change of the count, the tokens are those of the texts before it.
-		var misses, before, tokens float64
-		at := s.watch(proc, s.duration, func(m metrics) float64 {
-			if n := m["profilestream_scorer_cache_misses_total"]; n != misses {
-				before, misses, tokens = misses, n, m["profilestream_scorer_encoder_tokens_total"]
-			}
-			return misses
-		})
-		note := fmt.Sprintf("bin/scorer, distinct texts of day rows (%.0f tokens a text) not in the cache; text, tokens, encoder, heads and Kafka; %.0f texts a run; rows of %s", tokens/before, at.n, s.history().note)
+		// Tokens count when their batch of the encoder is done: the finest clock.
+		at := s.watch(proc, s.duration, func(m metrics) float64 { return m["profilestream_scorer_encoder_tokens_total"] })
+		texts, rows := at.grew("profilestream_scorer_cache_misses_total"), at.grew("profilestream_scorer_rows_total")
+		note := fmt.Sprintf("bin/scorer on day rows, nothing in the cache at the start; rendering, tokenizer, encoder, heads and Kafka included; %.0f distinct texts (of customers, and of the products in them: %.1f tokens on average) and %.0f rows a run; %s",
+			texts, at.n/texts, rows, s.history().note)
 		return []sample{
-			{"scorer_texts_per_cpu_second", at.n / at.cpu, "texts/s of CPU", note},
-			{"scorer_texts_per_second", at.n / at.wall, "texts/s of wall", note},
+			{"scorer_tokens_per_cpu_second", at.n / at.cpu, "tokens/s of CPU", note},
+			{"scorer_texts_per_cpu_second", texts / at.cpu, "texts/s of CPU", note},
+			{"scorer_texts_per_second", texts / at.wall, "texts/s of wall", note},
+			{"scorer_new_rows_per_cpu_second", rows / at.cpu, "rows/s of CPU", note},
 		}
 	}
 }
