@@ -48,7 +48,8 @@ unit: build ## tests without a broker, with the race detector
 	go test -race -shuffle=on -timeout 15m $(UNIT)
 
 e2e: build setup-tests ## real processes, real Kafka, real ClickHouse engine
-	go test -shuffle=on -count=1 -p 1 -timeout 40m ./e2e/...
+	PROFILESTREAM_KAFKA=real go test -count=1 -p 1 -timeout 15m -run /apache ./stream/wire ./stream
+	go test -count=1 -p 1 -timeout 60m ./e2e/...
 
 bench: build setup-tests ## benchmarks; figures land in bench/out
 	@mkdir -p bench/out
