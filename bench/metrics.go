@@ -71,44 +71,44 @@ func (p pace) grew(name string) float64 { return p.last.sum(name, "") - p.first.
 
 const (
 	scrapeEvery = 100 * time.Millisecond
-	// quiet is how long a counter stands still when the work is done.
-	quiet = 5 * time.Second
-	// firstCount is how long a process may take to its first count.
-	firstCount = 3 * time.Minute
+	// patientFor is how long a counter may stand still.
+	patientFor = 3 * time.Minute
+	// leastChanges of a counter after the first one make a pace.
+	leastChanges = 3
 )
 
-// watch follows a counter from its first change to its last one within the
-// limit, so that neither the start of the process nor a batch cut in half
-// counts.
-func (s *session) watch(p *harness.Process, limit time.Duration, count func(metrics) float64) pace {
+// watch follows a counter from its first change to the first one after the
+// duration, or until it reaches all, so that neither the start of the process
+// nor a batch cut in half counts.
+func (s *session) watch(p *harness.Process, duration time.Duration, all float64, count func(metrics) float64) pace {
 	type point struct {
 		at time.Time
 		n  float64
 		m  metrics
 	}
 	var first, last point
-	started, tick := time.Now(), time.NewTicker(scrapeEvery)
+	tick := time.NewTicker(scrapeEvery)
 	defer tick.Stop()
-	for changes := -1; ; <-tick.C {
+	for changes, waiting := -1, time.Now(); ; <-tick.C {
 		now := time.Now()
-		m, ok := scrape(p)
-		if ok {
-			if n := count(m); changes < 0 || n != last.n {
-				last = point{now, n, m}
-				changes++
-				if changes <= 1 {
-					first = last
-				}
-			}
+		if p.Exited() || now.Sub(waiting) > patientFor {
+			s.Fatalf("%s does not count on; its last line: %s", p.Name, p.Last())
 		}
-		switch {
-		case changes < 1 && (now.Sub(started) > firstCount || p.Exited()):
-			s.Fatalf("%s counts nothing; its last line: %s", p.Name, p.Last())
-		case changes < 1:
-		case changes > 1 && (now.Sub(first.at) >= limit || now.Sub(last.at) >= quiet || p.Exited()):
+		m, ok := scrape(p)
+		if !ok {
+			continue
+		}
+		n := count(m)
+		if changes >= 0 && n == last.n {
+			continue
+		}
+		last, waiting = point{now, n, m}, now
+		if changes++; changes <= 1 {
+			first = last
+			continue
+		}
+		if n >= all || changes > leastChanges && now.Sub(first.at) >= duration {
 			return pace{last.n - first.n, last.at.Sub(first.at).Seconds(), last.m.cpuSeconds() - first.m.cpuSeconds(), first.m, last.m}
-		case now.Sub(last.at) > firstCount || p.Exited():
-			s.Fatalf("%s counted once only; its last line: %s", p.Name, p.Last())
 		}
 	}
 }

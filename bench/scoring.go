@@ -50,16 +50,15 @@ func prepareScorerTexts(s *session) func() []sample {
 		s.giveRows(p.topics.Days, rows, n)
 		proc := p.start("scorer")
 		defer kill(proc)
-		// Tokens count when their batch of the encoder is done: the finest clock.
-		at := s.watch(proc, s.duration, func(m metrics) float64 { return m["profilestream_scorer_encoder_tokens_total"] })
-		texts, rows := at.grew("profilestream_scorer_cache_misses_total"), at.grew("profilestream_scorer_rows_total")
+		at := s.watch(proc, s.duration, float64(n), func(m metrics) float64 { return m.sum("profilestream_scorer_rows_total", "") })
+		texts, tokens := at.grew("profilestream_scorer_cache_misses_total"), at.grew("profilestream_scorer_encoder_tokens_total")
 		note := fmt.Sprintf("bin/scorer on day rows, nothing in the cache at the start; rendering, tokenizer, encoder, heads and Kafka included; %.0f distinct texts (of customers, and of the products in them: %.1f tokens on average) and %.0f rows a run; %s",
-			texts, at.n/texts, rows, s.history().note)
+			texts, tokens/texts, at.n, s.history().note)
 		return []sample{
-			{"scorer_tokens_per_cpu_second", at.n / at.cpu, "tokens/s of CPU", note},
+			{"scorer_tokens_per_cpu_second", tokens / at.cpu, "tokens/s of CPU", note},
 			{"scorer_texts_per_cpu_second", texts / at.cpu, "texts/s of CPU", note},
 			{"scorer_texts_per_second", texts / at.wall, "texts/s of wall", note},
-			{"scorer_new_rows_per_cpu_second", rows / at.cpu, "rows/s of CPU", note},
+			{"scorer_new_rows_per_cpu_second", at.n / at.cpu, "rows/s of CPU", note},
 		}
 	}
 }
@@ -70,9 +69,12 @@ func prepareScorerRows(s *session) func() []sample {
 	return func() []sample {
 		p := s.pipeline(settings{cacheDir: s.cacheDir()})
 		defer p.remove()
-		s.giveRows(p.topics.Days, rows.days, max(20_000, 8000*int64(s.duration.Seconds()))) // what is left over is not read
-		at, encoded := s.countedRows(p.start("scorer"), "profilestream_scorer_rows_total")
-		note := fmt.Sprintf("bin/scorer, day rows, texts in the cache (%.0f were not); text, tokens, heads, Arrow and Kafka; %.0f rows a run, %d different ones out of %s", encoded, at.n, rows.nDays, s.history().note)
+		all := s.giveRows(p.topics.Days, rows.days, max(40_000, 15_000*int64(s.duration.Seconds())))
+		proc := p.start("scorer")
+		defer kill(proc)
+		at := s.watch(proc, s.duration, float64(all), func(m metrics) float64 { return m.sum("profilestream_scorer_rows_total", "") })
+		note := fmt.Sprintf("bin/scorer, day rows, texts in the cache (%.0f were not); rendering, tokenizer, heads, Arrow and Kafka; %.0f rows a run, %d different ones out of %s",
+			at.last.sum("profilestream_scorer_cache_misses_total", ""), at.n, rows.nDays, s.history().note)
 		return []sample{
 			{"scorer_cached_rows_per_cpu_second", at.n / at.cpu, "rows/s of CPU", note},
 			{"scorer_cached_rows_per_second", at.n / at.wall, "rows/s of wall", note},
@@ -110,16 +112,6 @@ func prepareSink(s *session, live bool) func() []sample {
 	}
 }
 
-// countedRows watches a process's counter of rows, then ends the process.
-func (s *session) countedRows(proc *harness.Process, counter string) (at pace, encoded float64) {
-	defer kill(proc)
-	at = s.watch(proc, s.duration, func(m metrics) float64 {
-		encoded = m["profilestream_scorer_cache_misses_total"]
-		return m.sum(counter, "")
-	})
-	return at, encoded
-}
-
 // prepareProfiles measures the whole pipeline: a history of customers that no
 // process has seen, until each of them has a live row in ClickHouse.
 func prepareProfiles(s *session) func() []sample {
@@ -129,8 +121,8 @@ func prepareProfiles(s *session) func() []sample {
 		p := s.pipeline(settings{inputs: in.topics})
 		defer p.remove()
 		scorer, sink := p.start("scorer"), p.start("sink")
-		scorer.Ready(firstCount)
-		sink.Ready(firstCount)
+		scorer.Ready(patientFor)
+		sink.Ready(patientFor)
 		start := time.Now()
 		ingest := p.start("ingest")
 		defer kill(ingest, scorer, sink)
