@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -108,10 +110,13 @@ func TestHelpExits0(t *testing.T) {
 }
 
 // execute runs a binary in an empty folder, with one more variable in its
-// environment, until it ends.
+// environment, until it ends. One that takes the wrong for right would run for
+// ever: it is killed after a while, which is exit code -1.
 func execute(t *testing.T, env string, command ...string) (code int, output string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), harness.Binary(t, command[0]), command[1:]...)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, harness.Binary(t, command[0]), command[1:]...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = os.Environ()
 	if env != "" {
