@@ -67,7 +67,7 @@ func (s *session) warmed(in *input, until time.Time) (cacheDir string) {
 	from.drain("ingest", "-until", until.Format(time.RFC3339))
 	to := s.pipeline(settings{cacheDir: cacheDir})
 	defer to.remove()
-	rows, n := s.takeRows(from.topics.Windows, min(2000, int64(s.duration.Seconds()*50)), nil)
+	rows, n := s.takeRows(lateRows, from.topics.Windows, min(2000, int64(s.duration.Seconds()*50)), nil)
 	s.giveRows(to.topics.Windows, rows, n)
 	s.progress("scoring %d live rows", n)
 	to.drain("scorer")

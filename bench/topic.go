@@ -16,12 +16,17 @@ import (
 // read calls fn with the committed records of a topic partition, in order,
 // until fn returns false. The record is valid until fn returns.
 func (s *session) read(topic string, partition int32, fn func(r *wire.Record) bool) {
+	s.readFrom(0, topic, partition, fn)
+}
+
+// readFrom reads what comes after a share of the partition.
+func (s *session) readFrom(share float64, topic string, partition int32, fn func(r *wire.Record) bool) {
 	ctx := context.Background()
 	end, err := s.client.ListOffset(ctx, topic, partition, wire.Latest, true)
 	if err != nil {
 		s.Fatal(err)
 	}
-	f := s.client.NewFetcher(topic, partition, 0, wire.FetchConfig{Committed: true})
+	f := s.client.NewFetcher(topic, partition, int64(share*float64(end)), wire.FetchConfig{Committed: true})
 	for f.Offset() < end {
 		rs, err := f.Fetch(ctx)
 		if err != nil {
@@ -87,11 +92,16 @@ type message struct {
 	rows    int64
 }
 
-// takeRows copies messages of a topic until they hold about limit rows; the
-// last one is cut. want says which messages count; nil: all.
-func (s *session) takeRows(topic string, limit int64, want func(arrow.Record) bool) (out []message, total int64) {
+// lateRows is where in a history customers have one: the texts of its first days
+// are short.
+const lateRows = .5
+
+// takeRows copies messages of a topic until they hold limit rows, or as many as
+// there are, starting after a share of each partition; the last message is cut.
+// want says which messages count; nil: all.
+func (s *session) takeRows(share float64, topic string, limit int64, want func(arrow.Record) bool) (out []message, total int64) {
 	for p := range s.partitions(topic) {
-		s.read(topic, p, func(r *wire.Record) bool {
+		s.readFrom(share, topic, p, func(r *wire.Record) bool {
 			rows, ok := s.arrowRows(r)
 			if !ok {
 				return true
