@@ -22,7 +22,7 @@ func TestPipelineEndsWithItsParts(t *testing.T) {
 	cfg.ClickHouse.Addr = []string{"127.0.0.1:1"}
 	cfg.Model.Dir = filepath.Join(t.TempDir(), "nothing")
 	d := &demo{cfg: &cfg, o: Options{Progress: func(string, int, int) {}, Log: slog.New(slog.DiscardHandler)}}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	c, err := stage.Client(&cfg, d.o.Log)
 	if err != nil {
@@ -33,6 +33,15 @@ func TestPipelineEndsWithItsParts(t *testing.T) {
 		if err := c.CreateTopics(ctx, wire.Topic{Name: topic, Partitions: 1, Replication: 1}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// A row that nobody will score.
+	if err := stage.CreateTopics(ctx, &cfg, c); err != nil {
+		t.Fatal(err)
+	}
+	b := new(wire.Builder)
+	b.Add(0, nil, []byte("row"))
+	if _, err := c.NewProducer(cfg.Topics().Windows, 0, wire.ProducerConfig{}).Append(ctx, b); err != nil {
+		t.Fatal(err)
 	}
 	var wrong *config.Error
 	if err := d.pipeline(ctx, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)); !errors.As(err, &wrong) || wrong.Key != "model.dir" {

@@ -185,12 +185,14 @@ func TestIdleSourceIsToldOnceASecond(t *testing.T) {
 	since := clock
 	for range 40 { // ten seconds
 		clock = clock.Add(250 * time.Millisecond)
+		_, err := a.Flush(r.ctx())
+		r.must(err)
 		for tp := range a.sources {
 			r.must(a.Idle(r.ctx(), tp, since, clock))
 		}
-		_, err := a.Flush(r.ctx())
-		r.must(err)
 	}
+	_, err := a.Flush(r.ctx())
+	r.must(err)
 	r.must(a.Close())
 	idle, plain := 0, 0
 	var rec profile.Record
