@@ -75,16 +75,16 @@ func (x *mixture) count(source string, f func(*tally)) {
 }
 
 // poison sends a record that must be dead-lettered.
-func (x *mixture) poison(c schemas.PoisonCase, key []byte) {
+func (x *mixture) poison(c schemas.PoisonCase, partition int, key []byte) {
 	row := badRow{Class: c.Class, Reason: c.Reason, Field: c.Field, Key: string(key), KafkaMillis: x.at.UnixMilli(), Truncated: len(c.Value) > deadLetterBytes}
 	kept := c.Value[:min(len(c.Value), deadLetterBytes)]
 	row.Bytes, row.SHA256 = len(kept), fmt.Sprintf("%X", sha256.Sum256(kept))
-	source, position := x.add(c.Topic, x.next(c.Topic), key, c.Value)
+	source, position := x.add(c.Topic, partition, key, c.Value)
 	x.bad[position] = row
 	x.count(source, func(t *tally) { t.DeadLettered++ })
 }
 
-// event sends a valid event n, of one of a few users, and returns where it went.
+// event makes valid event n, of one of a few users, and says whose turn it is.
 func (x *mixture) event(topic string, n int, at time.Time) (partition int, user string, value []byte) {
 	user = []string{"poison-user", "ada", "Grace", "王芳"}[n%4] // the first is the one that poison speaks of
 	if topic == "purchases" {
@@ -97,8 +97,8 @@ func (x *mixture) event(topic string, n int, at time.Time) (partition int, user 
 	return x.next(topic), user, value
 }
 
-// firstPhase sends every poison class, each between good events, some of them
-// twice, on every source partition.
+// firstPhase sends every poison class, each between good events of the same
+// source partition, some of which come twice.
 func (x *mixture) firstPhase() {
 	for i, c := range append(schemas.Poison(), ownPoison()...) {
 		partition, user, value := x.event(c.Topic, i, x.at)
@@ -113,7 +113,7 @@ func (x *mixture) firstPhase() {
 		if i%3 == 0 {
 			key = fmt.Appendf(nil, "key\x00%d", i)
 		}
-		x.poison(c, key)
+		x.poison(c, partition, key)
 	}
 }
 
@@ -129,7 +129,7 @@ func (x *mixture) secondPhase(past time.Time) {
 		partition, _, value := x.event(c.Topic, 10_000+i, past.Add(time.Duration(i)*time.Hour))
 		source, _ := x.add(c.Topic, partition, nil, value)
 		x.count(source, func(t *tally) { t.Late++ })
-		x.poison(c, nil)
+		x.poison(c, partition, nil)
 	}
 }
 
@@ -148,6 +148,11 @@ func TestPoison(t *testing.T) {
 	r := newRun(t, "poison")
 	x := newMixture(r)
 	x.firstPhase()
+	for source, c := range x.tally {
+		if c.Applied == 0 || c.DeadLettered == 0 || c.Duplicates == 0 {
+			t.Fatalf("%s does not get a mixture: %+v", source, c)
+		}
+	}
 	x.send()
 	r.drain(x.at.AddDate(0, 0, 30))
 	x.at = x.at.AddDate(0, 0, 31)
