@@ -47,4 +47,7 @@ func TestPipelineEndsWithItsParts(t *testing.T) {
 	if err := d.pipeline(ctx, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)); !errors.As(err, &wrong) || wrong.Key != "model.dir" {
 		t.Fatalf("the pipeline ends with %v", err)
 	}
+	if ctx.Err() != nil {
+		t.Fatal("the pipeline ended only because its time was up")
+	}
 }
