@@ -1,7 +1,7 @@
 // Package kafkatest gives tests a Kafka to talk to: an in-process one for everything quick, and Apache Kafka itself for
 // what only a real broker can show (durability over kill -9, transactions, rebalances).
 //
-// The real broker is chosen by environment: PROFILESTREAM_KAFKA_TEST_BROKER=host:port uses a running one,
+// The real broker is chosen by environment: PROFILESTREAM_TEST_BROKER=host:port uses a running one,
 // PROFILESTREAM_KAFKA=real starts one from the jars that set-up fetched. Without either, its tests are skipped and say so.
 package kafkatest
 
@@ -45,11 +45,11 @@ func Fake(tb testing.TB, opts ...kfake.Opt) *Broker {
 // Real returns Apache Kafka, or skips the test loudly.
 func Real(tb testing.TB) *Broker {
 	tb.Helper()
-	if addr := os.Getenv("PROFILESTREAM_KAFKA_TEST_BROKER"); addr != "" {
+	if addr := os.Getenv("PROFILESTREAM_TEST_BROKER"); addr != "" {
 		return &Broker{Addrs: strings.Split(addr, ",")}
 	}
 	if os.Getenv("PROFILESTREAM_KAFKA") != "real" {
-		tb.Skip("SKIPPED: needs Apache Kafka. Set PROFILESTREAM_KAFKA=real to start one (Java and the jars of set-up), or PROFILESTREAM_KAFKA_TEST_BROKER=host:port")
+		tb.Skip("SKIPPED: needs Apache Kafka. Set PROFILESTREAM_KAFKA=real to start one (Java and the jars of set-up), or PROFILESTREAM_TEST_BROKER=host:port")
 	}
 	sharedMu.Lock()
 	defer sharedMu.Unlock()

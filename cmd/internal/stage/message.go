@@ -115,6 +115,9 @@ func (w *messageWriter) add(m message, nowMillis int64) error {
 	return nil
 }
 
+// discard forgets what was added and not sent.
+func (w *messageWriter) discard() { w.batch.Reset() }
+
 // flush sends the batch and waits until it is acknowledged.
 func (w *messageWriter) flush(ctx context.Context) error {
 	if w.batch.Len() == 0 {

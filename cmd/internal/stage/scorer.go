@@ -45,10 +45,10 @@ func Score(ctx context.Context, env *process.Env) (err error) {
 	}
 	env.Health.Set("model", nil)
 	sm, queue := newScorerMetrics(env.Metrics), new(turns)
-	_, err = group.Run(ctx, func(_ context.Context, a stream.Assignment) (stream.Processor, int64, error) {
+	_, err = group.Run(ctx, func(reading context.Context, a stream.Assignment) (stream.Processor, int64, error) {
 		return &scoring{
 			log: env.Log, metrics: sm, health: env.Health, scorer: sc, turns: queue, now: time.Now,
-			live: a.Topic == t.Windows, out: newMessageWriter(c, t.Scored, a.Partition), next: a.Committed,
+			live: a.Topic == t.Windows, stopping: reading.Done(), out: newMessageWriter(c, t.Scored, a.Partition), next: a.Committed,
 		}, a.Committed, nil
 	})
 	return wrap("scoring", err)

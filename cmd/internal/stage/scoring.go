@@ -44,14 +44,67 @@ type scoring struct {
 	scorer  rowScorer
 	turns   *turns
 	live    bool
-	out     *messageWriter
-	next    int64
-	now     func() time.Time
+	// stopping closes when the partition is to be given up; nil never.
+	stopping <-chan struct{}
+	out      *messageWriter
+	next     int64
+	now      func() time.Time
 }
 
-// Process scores the rows of a fetch. Of live rows only the newest of each user
-// in the fetch is worth a score: the others are never read by anyone.
+// Process scores the rows of a fetch. When the owner is asked to stop, the rows
+// that are not scored yet are left to the next one: a stop or a rebalance never
+// waits for more than the batch at the encoder.
 func (s *scoring) Process(ctx context.Context, rs *wire.Records) error {
+	scoring, cancel := s.untilStopped(ctx)
+	defer cancel()
+	work := s.dayMessages
+	if s.live {
+		work = s.liveMessages
+	}
+	err := work(scoring, ctx, rs)
+	if err == nil || scoring.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	s.out.discard()
+	for rs.Next() != nil { // their offsets are not committed
+	}
+	return rs.Err()
+}
+
+// untilStopped is a context that ends when the owner is asked to stop.
+func (s *scoring) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// dayMessages scores message by message: each is done before the next begins.
+func (s *scoring) dayMessages(ctx, sending context.Context, rs *wire.Records) error {
+	for r := rs.Next(); r != nil; r = rs.Next() {
+		m, err := decodeMessage(r, memory.DefaultAllocator)
+		if err == nil {
+			err = s.message(ctx, m)
+			m.rows.Release()
+		}
+		if err != nil {
+			return fmt.Errorf("%s[%d]@%d: %w", rs.Topic, rs.Partition, r.Offset, err)
+		}
+		if err := s.send(sending, r.Offset+1); err != nil {
+			return err
+		}
+	}
+	return rs.Err()
+}
+
+// liveMessages scores of each user the newest row of the whole fetch: the others
+// are never read by anyone.
+func (s *scoring) liveMessages(ctx, sending context.Context, rs *wire.Records) error {
 	var msgs []message
 	defer func() {
 		for _, m := range msgs {
@@ -68,20 +121,24 @@ func (s *scoring) Process(ctx context.Context, rs *wire.Records) error {
 	if err := rs.Err(); err != nil {
 		return err
 	}
-	if s.live {
-		msgs = s.newest(msgs)
-	}
+	msgs = s.newest(msgs)
 	for _, m := range msgs {
 		if err := s.message(ctx, m); err != nil {
 			return err
 		}
 	}
+	return s.send(sending, rs.Offset())
+}
+
+// send waits until the scored rows are acknowledged; then everything below next
+// is done.
+func (s *scoring) send(ctx context.Context, next int64) error {
 	failpoint.Hit("scorer.before_acknowledged")
 	if err := s.out.flush(ctx); err != nil {
 		return err
 	}
 	failpoint.Hit("scorer.after_acknowledged")
-	s.next = rs.Offset()
+	s.next = next
 	return nil
 }
 

@@ -204,3 +204,56 @@ func TestScoringGivesUpWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// slowScorer scores some batches and then waits for its context.
+type slowScorer struct {
+	fakeScorer
+	batches int
+	waits   chan struct{} // closed when it waits
+}
+
+func (f *slowScorer) Score(ctx context.Context, rows arrow.Record) (arrow.Record, error) {
+	if f.batches > 0 {
+		f.batches--
+		return f.fakeScorer.Score(ctx, rows)
+	}
+	close(f.waits)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestScoringStopsWithinAFetch: a stop does not wait for the rows of a fetch,
+// and only what is acknowledged is committed; the next owner scores the rest.
+func TestScoringStopsWithinAFetch(t *testing.T) {
+	for _, live := range []bool{true, false} {
+		t.Run(map[bool]string{true: "live", false: "day"}[live], func(t *testing.T) {
+			r := newRig(t)
+			topics := r.env.Config.Topics()
+			topic, kind := topics.Days, schemas.RowsDay
+			if live {
+				topic, kind = topics.Windows, schemas.RowsLive
+			}
+			r.sendRows(topic, kind, 0, versioned(t, []string{"ann"}, []int64{1}))
+			r.sendRows(topic, kind, 1, versioned(t, []string{"bob"}, []int64{2}))
+			stopping := make(chan struct{})
+			f := &slowScorer{batches: 1, waits: make(chan struct{})}
+			s := newScoring(f, live, newMessageWriter(r.c, topics.Scored, 0))
+			s.stopping = stopping
+			go func() { <-f.waits; close(stopping) }()
+			r.score(s, topic)
+			done, want := int64(1), []string{"ann 1 day 0"}
+			if live {
+				done, want = 0, nil
+			}
+			if commit, err := s.Flush(r.ctx()); commit.Offset != done || err != nil {
+				t.Errorf("commit %v, %v; want %d", commit, err, done)
+			}
+			if d := cmp.Diff(want, r.scored()); d != "" {
+				t.Error(d)
+			}
+			if s.turns.busy {
+				t.Error("the turn was not given back")
+			}
+		})
+	}
+}

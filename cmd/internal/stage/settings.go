@@ -7,9 +7,9 @@ const (
 	// logCodec packs the event log: the cheapest of those that halve it.
 	logCodec = wire.Snappy
 	// rowsCodec packs Arrow messages, which are mostly small integers.
-	rowsCodec = wire.LZ4
+	rowsCodec = wire.Snappy
 	// stateCodec packs state records.
-	stateCodec = wire.LZ4
+	stateCodec = wire.Snappy
 
 	maxRowBatchBytes = 2 << 20
 )
