@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// mergeSlackMillis is how far a chunk may run past the other sources' next record: exact order costs a call a
-	// record, and nothing but the amount of state held open depends on it.
-	mergeSlackMillis = 1000
+	// mergeSlackMillis is how far a chunk may run past the other sources' next record, in Kafka time: exact order costs a
+	// call a record in a sparse history, and nothing but the amount of state held open depends on it.
+	mergeSlackMillis = 3_600_000
 	// mergeChunk bounds the records of one call, so that flushes and stops come in time.
 	mergeChunk = 4096
 	// stalledAfter is how long a source that is known to have data may take to deliver it before the others go on.

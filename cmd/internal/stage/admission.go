@@ -70,7 +70,7 @@ func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*adm
 func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) error {
 	for _, as := range mine {
 		kind, _ := profile.KindOfTopic(as.Topic)
-		s := &source{id: profile.Source{Topic: as.Topic, Partition: as.Partition}, kind: kind, next: as.Committed, w: noWatermark, told: watermark{noWatermark, -1}}
+		s := &source{id: profile.Source{Topic: as.Topic, Partition: as.Partition}, metrics: a.metrics.source(as.Topic), kind: kind, next: as.Committed, w: noWatermark, told: watermark{noWatermark, -1}}
 		if err := s.restore(as.Metadata); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (a *admission) Process(ctx context.Context, tp wire.TopicPartition, rs *wir
 		return err
 	}
 	s.next = max(s.next, rs.Offset())
-	a.metrics.read(tp, n, bytes)
+	s.metrics.read(n, bytes)
 	return a.tell(ctx, s)
 }
 

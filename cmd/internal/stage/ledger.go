@@ -13,6 +13,7 @@ const noWatermark = 0
 // next, which is the offset of the first record not yet admitted.
 type source struct {
 	id       profile.Source
+	metrics  sourceMetrics
 	kind     profile.TopicKind
 	next     int64
 	w        int64 // largest event time of the valid records below next

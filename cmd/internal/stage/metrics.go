@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"profilestream/profile"
-	"profilestream/stream/wire"
 )
 
 // ingestMetrics are the metrics of admission and windowing. A user id is never
@@ -55,9 +54,16 @@ func newIngestMetrics(r prometheus.Registerer) *ingestMetrics {
 	return m
 }
 
-func (m *ingestMetrics) read(tp wire.TopicPartition, n, bytes int64) {
-	m.records.WithLabelValues(tp.Topic).Add(float64(n))
-	m.bytes.WithLabelValues(tp.Topic).Add(float64(bytes))
+// sourceMetrics are the counters of one topic's sources, looked up once.
+type sourceMetrics struct{ records, bytes prometheus.Counter }
+
+func (m *ingestMetrics) source(topic string) sourceMetrics {
+	return sourceMetrics{m.records.WithLabelValues(topic), m.bytes.WithLabelValues(topic)}
+}
+
+func (m sourceMetrics) read(n, bytes int64) {
+	m.records.Add(float64(n))
+	m.bytes.Add(float64(bytes))
 }
 
 func (m *ingestMetrics) rejected(topic, reason string) {
