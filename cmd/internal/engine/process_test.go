@@ -207,8 +207,10 @@ func TestMemoryLimitHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Beside the engine's memory there are the mapped library and Go.
-	if running <= 0 || peak < running || peak > limit+512<<20 {
+	// Beside the engine's memory there are the mapped library and Go. While it runs the kernel
+	// counts pages in batches for each thread, so that figure may be some pages above the last one.
+	const batches = 4 << 20
+	if running <= 0 || peak < running-batches || peak > limit+512<<20 {
 		t.Errorf("peak memory %d MiB, %d MiB while it ran", peak>>20, running>>20)
 	}
 }
