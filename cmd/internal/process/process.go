@@ -43,16 +43,14 @@ type Env struct {
 	// Until, with Drain, is the time to which ingest moves every log partition;
 	// zero: not at all.
 	Until time.Time
-	// Force loads a model bundle that its evaluation refused.
-	Force bool
 }
 
 // Program describes a binary.
 type Program struct {
 	Name  string
 	About string
-	// HasUntil adds the flag -until, HasForce the flag -force.
-	HasUntil, HasForce bool
+	// HasUntil adds the flag -until.
+	HasUntil bool
 	// Run works until ctx ends or, when draining, until it is done.
 	Run func(ctx context.Context, env *Env) error
 }
@@ -99,12 +97,9 @@ func (p Program) parse(args []string, stderr io.Writer) (*Env, error) {
 	path := fs.String("config", "", "configuration `file` (YAML); without it defaults and the environment hold")
 	drain := fs.Bool("drain", false, "work until what is in the inputs now is done, then stop")
 	level := fs.String("log-level", "info", "debug, info, warn or error")
-	var until, force = new(string), new(bool)
+	until := new(string)
 	if p.HasUntil {
 		until = fs.String("until", "", "with -drain: then move time to this `instant` (RFC 3339) in every log partition")
-	}
-	if p.HasForce {
-		force = fs.Bool("force", false, "load a model bundle that its own evaluation refused")
 	}
 	fs.Usage = func() {
 		fmt.Fprintf(stderr, "%s: %s\n\nUsage:\n  %s [-config f.yaml] [flags]\n\nExamples:\n  %s -config f.yaml\n  %s -config f.yaml -drain\n  PROFILESTREAM_KAFKA_BROKERS=kafka:9092 %s\n\nFlags:\n",
@@ -122,7 +117,7 @@ func (p Program) parse(args []string, stderr io.Writer) (*Env, error) {
 	if err := lv.UnmarshalText([]byte(*level)); err != nil {
 		return nil, &config.Error{Key: "-log-level", Reason: err.Error()}
 	}
-	env := &Env{Drain: *drain, Force: *force, Health: &admin.Health{}, Metrics: NewRegistry()}
+	env := &Env{Drain: *drain, Health: &admin.Health{}, Metrics: NewRegistry()}
 	if *until != "" {
 		t, err := time.Parse(time.RFC3339, *until)
 		if err != nil {
