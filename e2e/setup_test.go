@@ -150,7 +150,7 @@ log: {partitions: 8}
 profile: {idle_after: 0s, checkpoint_interval: 2s, rates: {USD: 0.79}}
 model: {dir: %s, cache_dir: %s}
 clickhouse: {addr: ["%s"], database: shop}
-admin: {drain_deadline: 5m}
+admin: {drain_deadline: 2m}
 `, name, r.kafka.Addr, strings.Join(r.topics, ", "), bundle(t), cacheDir(), r.engine.Addr()))
 	return r
 }
