@@ -67,11 +67,11 @@ func TestMergeReadsOldestFirst(t *testing.T) {
 		clicks, purchases := kafkatest.Name("clicks"), kafkatest.Name("purchases")
 		h.create(clicks, 2)
 		h.create(purchases, 1)
-		const minute = 60_000
-		// Purchases lie 100 minutes behind the clicks in Kafka time.
-		want := h.write(purchases, 0, "p", 300, 1_000_000, minute/3)
-		want = append(want, h.write(clicks, 0, "c0", 200, 1_000_000+100*minute, minute)...)
-		want = append(want, h.write(clicks, 1, "c1", 200, 1_000_000+100*minute+minute/2, minute)...)
+		const step = 4 * mergeSlackMillis // what lies closer together may come in any order
+		// Purchases lie 100 steps behind the clicks in Kafka time.
+		want := h.write(purchases, 0, "p", 300, 1_000_000, step/3)
+		want = append(want, h.write(clicks, 0, "c0", 200, 1_000_000+100*step, step)...)
+		want = append(want, h.write(clicks, 1, "c1", 200, 1_000_000+100*step+step/2, step)...)
 		both := func(c *GroupConfig) { c.Topics = []string{clicks, purchases}; c.FetchBytes = 3000 }
 		r, err := h.newGroup(both, drained).RunMerge(h.ctx(), h.merger(nil))
 		if err != nil || !r.Drained {
