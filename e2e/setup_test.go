@@ -62,8 +62,8 @@ func TestMain(m *testing.M) {
 // start returns the shared parts, started at the first call.
 func start(t *testing.T) (*harness.Kafka, *harness.Engine) {
 	t.Helper()
+	shared.TB = t // a failure of the shared parts is one of the test at work
 	parts.once.Do(func() {
-		shared.TB = t
 		parts.kafka = harness.StartKafka(&shared)
 		parts.engine = harness.StartEngine(&shared)
 	})

@@ -174,10 +174,18 @@ func readTo(c *kafka.Conn, end int64, fn func(kafka.Message)) error {
 // Ends are the end offsets of a topic's partitions.
 func (k *Kafka) Ends(topic string) []int64 {
 	k.tb.Helper()
-	meta, err := k.Client.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{topic}})
-	if err != nil || len(meta.Topics) == 0 || meta.Topics[0].Error != nil {
-		k.tb.Fatalf("metadata of %s: %v", topic, err)
-	}
+	var meta *kafka.MetadataResponse
+	// The client answers from what it learned some seconds ago: a new topic takes that long.
+	Eventually(k.tb, 30*time.Second, "metadata of "+topic, func() (err error) {
+		meta, err = k.Client.Metadata(context.Background(), &kafka.MetadataRequest{Topics: []string{topic}})
+		if err != nil {
+			return err
+		}
+		if len(meta.Topics) != 1 {
+			return fmt.Errorf("%d topics", len(meta.Topics))
+		}
+		return meta.Topics[0].Error
+	})
 	n := len(meta.Topics[0].Partitions)
 	var req []kafka.OffsetRequest
 	for p := range n {
