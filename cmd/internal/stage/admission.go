@@ -145,14 +145,10 @@ func (a *admission) admit(ctx context.Context, s *source, r *wire.Record) error 
 		return nil
 	}
 	s.w = e.TimeMillis
-	if !a.hourPassed(s) {
+	if !s.hourPassed() {
 		return nil
 	}
 	return a.tell(ctx, s)
-}
-
-func (a *admission) hourPassed(s *source) bool {
-	return s.told.w == noWatermark || s.w-s.told.w >= time.Hour.Milliseconds()
 }
 
 // reject sends a record to the DLQ as it was, with its reason and position.

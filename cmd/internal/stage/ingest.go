@@ -24,14 +24,11 @@ const drainPoll = 200 * time.Millisecond
 func Ingest(ctx context.Context, env *process.Env) error {
 	cfg := env.Config
 	env.Health.Set("admission", errors.New("joining"))
-	c, err := Client(cfg, env.Log)
+	c, err := connect(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := CreateTopics(ctx, cfg, c); err != nil {
-		return err
-	}
 	m := newIngestMetrics(env.Metrics)
 	begin := make(chan struct{})    // admission may drain
 	admitted := make(chan struct{}) // windowing may drain
@@ -124,6 +121,20 @@ func logGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
 		Drain: drain, Metrics: metrics, Log: env.Log,
 	})
+}
+
+// connect opens a stage's client of Kafka and makes the run's topics that do not
+// exist yet.
+func connect(ctx context.Context, env *process.Env) (*wire.Client, error) {
+	c, err := Client(env.Config, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	if err := CreateTopics(ctx, env.Config, c); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // CreateTopics makes the run's topics that do not exist yet.

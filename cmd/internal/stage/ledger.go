@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"time"
 
 	"profilestream/profile"
 )
@@ -60,12 +61,16 @@ func (s *source) restore(text string) error {
 // due says whether the log must hear of the source now: w(s) has moved by an
 // hour, or something has changed and a second has passed.
 func (s *source) due(nowMillis int64) bool {
-	const hour, second = 3_600_000, 1_000
+	const second = 1_000
 	if !s.tellable || s.told == (watermark{s.w, s.next}) {
 		return false
 	}
-	return s.w-s.told.w >= hour && s.told.w != noWatermark || s.told.w == noWatermark && s.w != noWatermark || nowMillis-s.toldAt >= second
+	return s.hourPassed() || nowMillis-s.toldAt >= second
 }
+
+// hourPassed says whether w(s) has moved by an hour since the log was told. The
+// first event's time always has: no event is within an hour of noWatermark.
+func (s *source) hourPassed() bool { return s.w-s.told.w >= time.Hour.Milliseconds() }
 
 // record is the watermark record of the source as it stands.
 func (s *source) record() profile.Watermark {

@@ -20,14 +20,11 @@ func Score(ctx context.Context, env *process.Env) (err error) {
 	}
 	defer func() { err = errors.Join(err, sc.Close()) }()
 	env.Log.Info("loaded the model", "model_version", sc.Version())
-	c, err := Client(cfg, env.Log)
+	c, err := connect(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := CreateTopics(ctx, cfg, c); err != nil {
-		return err
-	}
 	registerEncoder(env.Metrics, sc.Encoder)
 	metrics, err := stream.NewMetrics(env.Metrics, "scorer")
 	if err != nil {

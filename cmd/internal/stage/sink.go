@@ -35,14 +35,11 @@ func Sink(ctx context.Context, env *process.Env) error {
 		return err
 	}
 	env.Log.Info("migrated", "database", migrated.Database, "schema_version", migrated.Version, "applied", migrated.Applied)
-	c, err := Client(cfg, env.Log)
+	c, err := connect(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := CreateTopics(ctx, cfg, c); err != nil {
-		return err
-	}
 	metrics, err := stream.NewMetrics(env.Metrics, "sink")
 	if err != nil {
 		return err
