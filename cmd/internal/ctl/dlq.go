@@ -14,8 +14,8 @@ import (
 
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/stage"
-	"profilestream/schemas"
 	"profilestream/stream"
+	"profilestream/stream/clickhouse"
 	"profilestream/stream/wire"
 )
 
@@ -152,7 +152,11 @@ func (s *shared) deadLetters(ctx context.Context, stderr io.Writer, late bool, f
 	}
 	for _, tp := range tps {
 		_, err := stream.Read(ctx, c, stream.ReadConfig{TopicPartition: tp, From: wire.Earliest}, func(r *wire.Record) error {
-			return fn(parseDeadLetter(r), r.Value)
+			d, err := stage.DivertedRow(r)
+			if err != nil {
+				return fmt.Errorf("%v@%d: %w", tp, r.Offset, err)
+			}
+			return fn(newDeadLetter(&d), d.Value)
 		})
 		if err != nil {
 			return err
@@ -161,13 +165,10 @@ func (s *shared) deadLetters(ctx context.Context, stderr io.Writer, late bool, f
 	return nil
 }
 
-func parseDeadLetter(r *wire.Record) *deadLetter {
-	text := func(name string) string { v, _ := r.Header(name); return string(v) }
-	number := func(name string) int64 { n, _ := strconv.ParseInt(text(name), 10, 64); return n }
+func newDeadLetter(d *clickhouse.Diverted) *deadLetter {
 	return &deadLetter{
-		SourceTopic: text(schemas.HeaderSourceTopic), SourcePartition: int32(number(schemas.HeaderSourcePartition)), SourceOffset: number(schemas.HeaderSourceOffset),
-		Reason: text(schemas.HeaderReason), Field: text(schemas.HeaderField), KafkaTime: time.UnixMilli(number(schemas.HeaderKafkaTimestamp)).UTC(),
-		Truncated: text(schemas.HeaderTruncated) == "true", Bytes: len(r.Value),
+		SourceTopic: d.SourceTopic, SourcePartition: d.SourcePartition, SourceOffset: d.SourceOffset,
+		Reason: d.Reason, Field: d.Field, KafkaTime: time.UnixMilli(d.KafkaMillis).UTC(), Truncated: d.Truncated, Bytes: len(d.Value),
 	}
 }
 

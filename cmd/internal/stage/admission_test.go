@@ -117,7 +117,7 @@ func (r *rig) checkDeadLetters(want map[string]int) {
 				r.t.Errorf("%s is dead-lettered twice", at)
 			}
 			seen[at] = true
-			if _, err := divertedRow(x); err != nil {
+			if _, err := DivertedRow(x); err != nil {
 				r.t.Error(err)
 			}
 		})
@@ -262,7 +262,7 @@ func TestNoRecordIsTooLarge(t *testing.T) {
 	}
 	r.checkDeadLetters(map[string]int{"clickstream bad_json ": 1, "clickstream too_large ": 1})
 	r.records(r.env.Config.Topics().DLQ, 0, func(x *wire.Record) {
-		d, err := divertedRow(x)
+		d, err := DivertedRow(x)
 		if err != nil || d.Truncated != (d.Reason == "too_large") || len(d.Key) != maxKeyBytes {
 			t.Errorf("%s: truncated %v, a key of %d bytes, %v", d.Reason, d.Truncated, len(d.Key), err)
 		}

@@ -118,7 +118,7 @@ type divertedSink struct {
 func (s *divertedSink) Process(ctx context.Context, rs *wire.Records) error {
 	var rows []clickhouse.Diverted
 	for r := rs.Next(); r != nil; r = rs.Next() {
-		d, err := divertedRow(r)
+		d, err := DivertedRow(r)
 		if err != nil {
 			return fmt.Errorf("%s[%d]@%d: %w", rs.Topic, rs.Partition, r.Offset, err)
 		}
@@ -138,7 +138,9 @@ func (s *divertedSink) Process(ctx context.Context, rs *wire.Records) error {
 	return err
 }
 
-func divertedRow(r *wire.Record) (clickhouse.Diverted, error) {
+// DivertedRow reads a record of the DLQ or late topic: what was diverted, why,
+// and its source position. It does not alias the record.
+func DivertedRow(r *wire.Record) (clickhouse.Diverted, error) {
 	text := func(name string) string { v, _ := r.Header(name); return string(v) }
 	d := clickhouse.Diverted{
 		SourceTopic: text(schemas.HeaderSourceTopic), Reason: text(schemas.HeaderReason), Field: text(schemas.HeaderField),

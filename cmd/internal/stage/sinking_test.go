@@ -111,7 +111,7 @@ func TestDivertedRowIsWhatWasSent(t *testing.T) {
 	var got []clickhouse.Diverted
 	var errs []error
 	r.records(topic, 1, func(x *wire.Record) {
-		row, err := divertedRow(x)
+		row, err := DivertedRow(x)
 		got, errs = append(got, row), append(errs, err)
 	})
 	want := clickhouse.Diverted{

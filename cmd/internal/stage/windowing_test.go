@@ -154,7 +154,7 @@ func TestWindowingRepeatsTheSameRows(t *testing.T) {
 		late := map[string]bool{}
 		for p := range int32(2) {
 			r.records(r.env.Config.Topics().Late, p, func(x *wire.Record) {
-				d, err := divertedRow(x)
+				d, err := DivertedRow(x)
 				r.must(err)
 				late[fmt.Sprint(d.Reason, d.SourceTopic, d.SourceOffset)] = true
 			})
