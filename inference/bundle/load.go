@@ -18,6 +18,9 @@ type Bundle struct {
 	Manifest   *Manifest
 	Heads      *heads.Model
 	Evaluation json.RawMessage
+
+	refused []string
+	forced  bool
 }
 
 // ID identifies the bundle's content.
@@ -27,12 +30,17 @@ func (b *Bundle) ID() string { return b.Manifest.ID }
 func (b *Bundle) Path(name string) string { return filepath.Join(b.Dir, name) }
 
 // Version is the model_version of rows scored with this bundle by an encoder of
-// the given version; without an encoder (degraded) pass "".
+// the given version; without an encoder (degraded) pass "". A forced bundle's
+// ends in /forced.
 func (b *Bundle) Version(encoder string) string {
 	if encoder == "" {
-		return b.Manifest.ID + "/numeric"
+		encoder = "numeric"
 	}
-	return b.Manifest.ID + "/" + encoder
+	v := b.Manifest.ID + "/" + encoder
+	if b.forced {
+		v += "/forced"
+	}
+	return v
 }
 
 // Load verifies the folder: manifest, sizes, hashes, shapes and features. Errors
@@ -76,10 +84,7 @@ func Load(dir string) (*Bundle, error) {
 	if b.Evaluation, err = os.ReadFile(b.Path(EvaluationFile)); err != nil {
 		return nil, fmt.Errorf("loading bundle: %w", err)
 	}
-	if !json.Valid(b.Evaluation) {
-		return nil, fmt.Errorf("loading bundle: %s is not JSON", EvaluationFile)
-	}
-	return b, nil
+	return b, b.judge()
 }
 
 func readManifest(dir string) (*Manifest, error) {

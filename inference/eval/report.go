@@ -46,6 +46,7 @@ type Report struct {
 	TestRows    int               `json:"test_rows"`
 	TestUsers   int               `json:"test_users"`
 	ChurnRate   Number            `json:"test_churn_rate"`
+	Gate        *Gate             `json:"gate"`
 	Churn       []Classifier      `json:"churn"`
 	Value       []Spender         `json:"value"`
 	Bands       []Band            `json:"bands"`
@@ -72,7 +73,7 @@ type Prediction struct {
 func Classifiers(models []Prediction, label []float64, groups []string, seed uint64) []Classifier {
 	metrics := []func(p, y []float64) float64{AUC, AveragePrecision, Brier, LogLoss, ECE,
 		func(p, y []float64) float64 { return Lift(p, y, .1) }}
-	values, drawn := resample(models, label, groups, seed, metrics)
+	values, drawn := resample(models, label, groups, samples, seed, metrics)
 	out := make([]Classifier, len(models))
 	for m, model := range models {
 		fig := func(k int) Figure { return interval(values[m][k], drawn[m][k]) }
@@ -95,7 +96,7 @@ func Spenders(models []Prediction, amount []float64, groups []string, seed uint6
 	metrics := []func(p, y []float64) float64{Spearman, Gini,
 		func(p, y []float64) float64 { return Lift(p, y, .1) }, MeanAbsolute,
 		func(p, y []float64) float64 { return ratio(sum(p), sum(y)) }}
-	values, drawn := resample(models, amount, groups, seed, metrics)
+	values, drawn := resample(models, amount, groups, samples, seed, metrics)
 	out := make([]Spender, len(models))
 	for m, model := range models {
 		fig := func(k int) Figure { return interval(values[m][k], drawn[m][k]) }
@@ -120,7 +121,7 @@ func sum(v []float64) (s float64) {
 
 // resample computes every metric of every model on all rows and on each sample:
 // values[model][metric] and drawn[model][metric][sample].
-func resample(models []Prediction, y []float64, groups []string, seed uint64, metrics []func(p, y []float64) float64) (values [][]float64, drawn [][][]float64) {
+func resample(models []Prediction, y []float64, groups []string, samples int, seed uint64, metrics []func(p, y []float64) float64) (values [][]float64, drawn [][][]float64) {
 	values, drawn = make([][]float64, len(models)), make([][][]float64, len(models))
 	for m := range models {
 		values[m], drawn[m] = make([]float64, len(metrics)), make([][]float64, len(metrics))

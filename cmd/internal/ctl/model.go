@@ -1,19 +1,15 @@
 package ctl
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"profilestream/inference/bundle"
-	"profilestream/inference/eval"
 	"profilestream/inference/onnx"
 )
 
@@ -81,36 +77,8 @@ func listBundles(w io.Writer, dir string) error {
 		if b, err := bundle.Load(path); err != nil {
 			fmt.Fprintf(t, "%s\t-\t%v\n", e.Name(), err)
 		} else {
-			fmt.Fprintf(t, "%s\t%s\tverified\n", e.Name(), b.ID())
+			fmt.Fprintf(t, "%s\t%s\t%s\n", e.Name(), b.ID(), state(b))
 		}
 	}
 	return t.Flush()
-}
-
-func printBundle(w io.Writer, b *bundle.Bundle, took time.Duration) error {
-	var e eval.Report
-	if err := json.Unmarshal(b.Evaluation, &e); err != nil {
-		return fmt.Errorf("%s: %w", b.Path(bundle.EvaluationFile), err)
-	}
-	fmt.Fprintf(w, "%s: bundle %s, trained on %d rows, judged on %d (%s), churn rate %.3f\n", b.Dir, b.ID(), e.TrainRows, e.TestRows, e.Split, e.ChurnRate)
-	if took > 0 {
-		fmt.Fprintf(w, "made in %s; the whole report is %s\n", took.Round(time.Second), b.Path(bundle.ReportFile))
-	}
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "CHURN\tROC-AUC\t95 %\tPR-AUC\tBRIER\tECE")
-	for _, c := range e.Churn {
-		fmt.Fprintf(t, "%s\t%s\t%s-%s\t%s\t%s\t%s\n", c.Name, digits(c.AUC.Value), digits(c.AUC.Low), digits(c.AUC.High), digits(c.AP.Value), digits(c.Brier.Value), digits(c.ECE.Value))
-	}
-	fmt.Fprintln(t, "VALUE\tSPEARMAN\t95 %\tGINI\tLIFT 10 %\t")
-	for _, v := range e.Value {
-		fmt.Fprintf(t, "%s\t%s\t%s-%s\t%s\t%s\t\n", v.Name, digits(v.Spearman.Value), digits(v.Spearman.Low), digits(v.Spearman.High), digits(v.Gini.Value), digits(v.Lift.Value))
-	}
-	return t.Flush()
-}
-
-func digits(n eval.Number) string {
-	if math.IsNaN(float64(n)) {
-		return "-"
-	}
-	return fmt.Sprintf("%.3f", float64(n))
 }

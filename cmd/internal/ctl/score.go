@@ -16,6 +16,7 @@ import (
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/stage"
 	"profilestream/cmd/internal/training"
+	"profilestream/inference/bundle"
 	"profilestream/schemas"
 )
 
@@ -83,6 +84,7 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, sc.Close()) }()
+	warnRefused(p, sc.Bundle())
 	tmp, err := os.CreateTemp(filepath.Dir(f.out), ".scores-*")
 	if err != nil {
 		return 0, err
@@ -116,6 +118,19 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 		return 0, err
 	}
 	return n, os.Rename(tmp.Name(), f.out)
+}
+
+// warnRefused says loudly that a refused bundle writes the file.
+func warnRefused(p *bar, b *bundle.Bundle) {
+	reasons := b.Refused()
+	if len(reasons) == 0 {
+		return
+	}
+	p.done()
+	fmt.Fprintf(p.w, "WARNING: the gate REFUSED the bundle %s (%s); its scores are written all the same:\n", b.Dir, b.ID())
+	for _, r := range reasons {
+		fmt.Fprintf(p.w, "  - %s\n", r)
+	}
 }
 
 // writeScores writes the customers with a purchase.
