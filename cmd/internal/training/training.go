@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -101,9 +102,14 @@ func Load(ctx context.Context, cfg *config.Config, path string, progress func(st
 func (o *Options) dataset(h *history.History, rows []arrow.Record) (train.Dataset, error) {
 	l := h.Labels(rows, o.Horizon)
 	d := train.Dataset{Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: o.Horizon}
-	var err error
-	if d.Feedback, err = h.Feedback(filepath.Join(o.History, simulate.FileFeedbackTruth)); err != nil {
+	info, err := os.Stat(o.History)
+	if err != nil {
 		return d, err
+	}
+	if info.IsDir() {
+		if d.Feedback, err = h.Feedback(filepath.Join(o.History, simulate.FileFeedbackTruth)); err != nil {
+			return d, err
+		}
 	}
 	d.Catalogue, err = h.Catalogue()
 	return d, err
