@@ -42,36 +42,13 @@ var errSchema = errors.New("message of an unknown schema")
 // decodeMessage reads a Kafka record of the topics windows, days and scored.
 // The rows do not alias the record.
 func decodeMessage(r *wire.Record, mem memory.Allocator) (m message, err error) {
-	defer func() {
-		// Arrow's reader panics on some damaged bytes. The broker's checksum has
-		// passed, so this is a writer's mistake: an error with the place, not a crash.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("reading an Arrow message: %v", p)
-		}
-	}()
 	header := func(name string) string { v, _ := r.Header(name); return string(v) }
 	m.schema, m.kind, m.configVersion = header(schemas.HeaderSchema), header(schemas.HeaderRows), header(schemas.HeaderConfigVersion)
-	want, ok := messageSchemas[m.schema]
-	if !ok {
-		return m, fmt.Errorf("%w: %q", errSchema, m.schema)
-	}
 	if m.promotion, err = strconv.ParseInt(header(schemas.HeaderPromotion), 10, 64); err != nil {
 		return m, fmt.Errorf("reading the header %s: %w", schemas.HeaderPromotion, err)
 	}
-	rd, err := ipc.NewReader(bytes.NewReader(r.Value), ipc.WithAllocator(mem))
-	if err != nil {
-		return m, fmt.Errorf("reading an Arrow message: %w", err)
-	}
-	defer rd.Release()
-	if !rd.Schema().Equal(want) {
-		return m, fmt.Errorf("%w: the columns are not those of %s", errSchema, m.schema)
-	}
-	if !rd.Next() {
-		return m, fmt.Errorf("reading an Arrow message: no rows: %w", errors.Join(rd.Err()))
-	}
-	m.rows = rd.Record()
-	m.rows.Retain()
-	return m, nil
+	m.rows, err = decodeRows(m.schema, r.Value, mem)
+	return m, err
 }
 
 // messageWriter sends Arrow messages to one topic partition.
