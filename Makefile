@@ -18,10 +18,10 @@ endif
 BINARIES := ingest scorer sink profilectl engine
 # Tests that run beside others on a small machine; e2e starts real brokers and engines, so one package at a time.
 UNIT := $$(go list ./... | grep -v /e2e)
-FUZZTIME ?= 20s
+FUZZTIME ?= 60s
 KEEP ?=
 
-.PHONY: help setup setup-tests setup-tools build demo test unit e2e bench lint fuzz clean
+.PHONY: help setup setup-tests setup-tools build demo test unit e2e bench lint fuzz sbom vuln clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,9 +66,19 @@ fuzz: setup ## every fuzz target for FUZZTIME each
 	@for package in $$(go list ./...); do \
 	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 	    echo "$$package $$target"; \
-	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$package; \
 	  done; \
 	done
+
+sbom: ## bin/sbom.cdx.json, a CycloneDX list of all that is shipped
+	@.setup/run sbom
+	@.setup/run bill bin/sbom.cdx.json
+
+vuln: ## known vulnerabilities in the code that is reached; says so where the database cannot be reached
+	@.setup/run vuln
+	@if $(CACHE)/bin/govulncheck ./... >bin/vuln.txt 2>&1; then cat bin/vuln.txt; \
+	elif grep -q 'fetching vulnerabilities\|vulndb\|dial tcp\|HTTP' bin/vuln.txt; then echo "SKIPPED: the vulnerability database cannot be reached:"; tail -3 bin/vuln.txt; \
+	else cat bin/vuln.txt; exit 1; fi
 
 clean: ## remove what make built here; .setup/run clean removes the cache
 	rm -rf bin bench/out
