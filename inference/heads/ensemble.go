@@ -59,16 +59,6 @@ func (e *Ensemble) validate(cols int) error {
 	return e.Forest.validate(cols)
 }
 
-// Base is the score that the effects of a row are counted from: that of the
-// mean input for the linear part and the MLP, of the mean row for the forest.
-func (e *Ensemble) Base() float64 {
-	b := e.Mix[PartLinear]*float64(e.Linear.Bias) + e.Mix[PartForest]*e.Forest.base()
-	if e.MLP != nil {
-		b += e.Mix[PartMLP] * e.MLP.zero()
-	}
-	return b
-}
-
 // Score writes the score of each row to dst.
 func (e *Ensemble) Score(x *Matrix, s *Scratch, dst []float64) {
 	s.sized(x.Rows, x.Cols)
@@ -81,39 +71,6 @@ func (e *Ensemble) Score(x *Matrix, s *Scratch, dst []float64) {
 		addScaled(dst, s.part, e.Mix[PartMLP])
 	}
 	e.Forest.Score(x, s.part)
-	addScaled(dst, s.part, e.Mix[PartForest])
-}
-
-// Explain is Score, and writes to effects (x.Rows by x.Cols) what each input
-// adds to the score: Base() plus the effects of a row is its score up to
-// rounding. The linear part's effects are exact, the MLP's integrated gradients
-// in closed form, the forest's path-dependent.
-func (e *Ensemble) Explain(x *Matrix, s *Scratch, dst []float64, effects *Matrix) {
-	s.sized(x.Rows, x.Cols)
-	e.Linear.Score(x, dst)
-	if e.MLP != nil {
-		e.MLP.Score(x, &s.hidden, s.part)
-	}
-	lin, mlp := float32(e.Mix[PartLinear]), float32(e.Mix[PartMLP])
-	w := e.Linear.Weights
-	for i := range x.Rows {
-		dst[i] *= e.Mix[PartLinear]
-		row, out := x.Row(i), effects.Row(i)
-		if e.MLP == nil {
-			for j, v := range row {
-				out[j] = lin * w[j] * v
-			}
-			continue
-		}
-		e.MLP.slopes(s.hidden.Row(i), s.slopes)
-		for j, v := range row {
-			out[j] = (lin*w[j] + mlp*s.slopes[j]) * v
-		}
-	}
-	if e.MLP != nil {
-		addScaled(dst, s.part, e.Mix[PartMLP])
-	}
-	e.Forest.Explain(x, s.part, float32(e.Mix[PartForest]), effects)
 	addScaled(dst, s.part, e.Mix[PartForest])
 }
 

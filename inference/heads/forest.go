@@ -56,36 +56,9 @@ func (t *Tree) leaf(row []float32, depth int) int {
 	return n
 }
 
-// Explain writes scores as Score does and adds scale times the effect of each
-// input to effects. The effect of a split is the change of the mean score from
-// the node to the child taken, credited to the input it tests (Saabas 2014):
-// base() plus the effects of a row is its score.
-func (f *Forest) Explain(x *Matrix, dst []float64, scale float32, effects *Matrix) {
-	clear(dst[:x.Rows])
-	for t := range f.Trees {
-		tree := &f.Trees[t]
-		for i := range x.Rows {
-			row, e := x.Row(i), effects.Row(i)
-			n, at := 0, tree.Value[0]
-			for range f.Depth {
-				j := tree.Feature[n]
-				next := 2*n + 1
-				if row[j] > tree.Threshold[n] {
-					next++
-				}
-				n = next
-				v := tree.Value[n]
-				e[j] += scale * (v - at)
-				at = v
-			}
-			dst[i] += float64(at)
-		}
-	}
-}
-
 func (f *Forest) validate(cols int) error {
-	if f.Depth < 1 || f.Depth > 12 {
-		return fmt.Errorf("trees of depth %d", f.Depth)
+	if f.Depth < 1 || f.Depth > maxDepth {
+		return fmt.Errorf("trees of depth %d, at most %d", f.Depth, maxDepth)
 	}
 	inner := 1<<f.Depth - 1
 	for t := range f.Trees {

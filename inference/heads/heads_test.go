@@ -200,12 +200,13 @@ func TestEffectsAddUp(t *testing.T) {
 	z, plain := make([]float64, x.Rows), make([]float64, x.Rows)
 	effects := NewMatrix(x.Rows, x.Cols)
 	e.Score(x, &Scratch{}, plain)
-	e.Explain(x, &Scratch{}, z, effects)
+	explain := NewExplainer(e)
+	explain.Explain(x, &Scratch{}, z, effects)
 	for _, c := range []Classifier{
 		{Ensemble: *e, Calibration: *FitPlatt(z, y)},
 		{Ensemble: *e, Calibration: *FitIsotonic(z, y)},
 	} {
-		base := e.Base()
+		base := explain.Base()
 		for i := range z {
 			if z[i] != plain[i] {
 				t.Fatalf("row %d: %v explained, %v scored", i, z[i], plain[i])

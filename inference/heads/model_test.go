@@ -105,7 +105,7 @@ func FuzzDecode(f *testing.F) {
 		x, _ := random(3, m.Full.Cols, 1, Squared)
 		z, a := make([]float64, 3), make([]float64, 3)
 		effects := NewMatrix(3, m.Full.Cols)
-		m.Full.Churn.Ensemble.Explain(x, &Scratch{}, z, effects)
+		NewExplainer(&m.Full.Churn.Ensemble).Explain(x, &Scratch{}, z, effects)
 		m.Full.Spend.Amount.Score(x, &Scratch{}, a)
 		for i := range z {
 			if p := m.Full.Churn.Calibration.Probability(z[i]); !(p > 0 && p < 1) && !math.IsNaN(z[i]) {

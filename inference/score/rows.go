@@ -42,15 +42,30 @@ func (w *work) discard(err error) error {
 }
 
 func (w *work) block(lo, hi int, full bool) error {
+	set, base, err := w.explain(lo, hi, full)
+	if err != nil {
+		return err
+	}
+	for i := range hi - lo {
+		if err := w.append(set, base, lo+i, i, full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain computes the raw scores and the effects of some rows, and returns the
+// heads at work and the score that effects are counted from.
+func (w *work) explain(lo, hi int, full bool) (set *heads.Set, base float64, err error) {
 	m := w.s.model
-	set, base := &m.Numeric, w.s.base[0]
+	set, explainer := &m.Numeric, w.s.explainers[0]
 	if full {
-		set, base = &m.Full, w.s.base[1]
+		set, explainer = &m.Full, w.s.explainers[1]
 	}
 	n := hi - lo
 	w.x.Resize(n, set.Cols)
 	if err := w.table.Fill(m.Standard, lo, hi, w.x.Data, w.x.Stride); err != nil {
-		return err
+		return nil, 0, err
 	}
 	if full {
 		for i := lo; i < hi; i++ {
@@ -59,14 +74,9 @@ func (w *work) block(lo, hi int, full bool) error {
 	}
 	w.effects.Resize(n, set.Cols)
 	w.churn, w.amount = resize(w.churn, n), resize(w.amount, n)
-	set.Churn.Ensemble.Explain(&w.x, &w.scratch, w.churn, &w.effects)
+	explainer.Explain(&w.x, &w.scratch, w.churn, &w.effects)
 	set.Spend.Amount.Score(&w.x, &w.scratch, w.amount)
-	for i := range n {
-		if err := w.append(set, base, lo+i, i, full); err != nil {
-			return err
-		}
-	}
-	return nil
+	return set, explainer.Base(), nil
 }
 
 // Positions of the builders.
@@ -160,10 +170,7 @@ const minEffect = 1e-3
 // text components too.
 func (w *work) appendReasons(b *array.ListBuilder, k int, scale float64) {
 	b.Append(true)
-	clear(w.reasons)
-	for j, e := range w.effects.Row(k) {
-		w.reasons[w.s.groups[j]] += float64(e)
-	}
+	w.group(k)
 	var top [maxReasons]reason
 	n := 0
 	for g, e := range w.reasons {
@@ -189,6 +196,14 @@ func (w *work) appendReasons(b *array.ListBuilder, k int, scale float64) {
 		entry.Append(true)
 		name.Append(w.s.names[r.group])
 		size.Append(float32(effect))
+	}
+}
+
+// group sums the effects of row k of the block by reason.
+func (w *work) group(k int) {
+	clear(w.reasons)
+	for j, e := range w.effects.Row(k) {
+		w.reasons[w.s.groups[j]] += float64(e)
 	}
 }
 

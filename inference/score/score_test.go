@@ -180,8 +180,9 @@ func TestReasonsAddUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	z := make([]float64, 100)
-	set.Churn.Ensemble.Explain(x, &heads.Scratch{}, z, effects)
-	base := set.Churn.Ensemble.Base()
+	explain := heads.NewExplainer(&set.Churn.Ensemble)
+	explain.Explain(x, &heads.Scratch{}, z, effects)
+	base := explain.Base()
 	for i := range z {
 		var sum float64
 		for _, e := range effects.Row(i) {

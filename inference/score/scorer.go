@@ -49,19 +49,19 @@ type Config struct {
 
 // Scorer scores with one bundle and one encoder. It is safe for concurrent use.
 type Scorer struct {
-	bundle   *bundle.Bundle
-	model    *heads.Model
-	embedder Embedder // nil: always numbers only
-	texts    func() Texts
-	now      func() time.Time
-	groups   []int    // reason of each input column
-	names    []string // of the reasons
-	base     [2]float64
-	vectors  *cache[xxh3.Uint128, reading]
-	items    *cache[item, []float32]
-	moods    *cache[string, float32]
-	pool     sync.Pool
-	alloc    memory.Allocator
+	bundle     *bundle.Bundle
+	model      *heads.Model
+	embedder   Embedder // nil: always numbers only
+	texts      func() Texts
+	now        func() time.Time
+	groups     []int               // reason of each input column
+	names      []string            // of the reasons
+	explainers [2]*heads.Explainer // of numbers only, of numbers and text
+	vectors    *cache[xxh3.Uint128, reading]
+	items      *cache[item, []float32]
+	moods      *cache[string, float32]
+	pool       sync.Pool
+	alloc      memory.Allocator
 }
 
 // TextReason is the name that the effects of all text components are reported
@@ -90,7 +90,7 @@ func New(b *bundle.Bundle, e Embedder, cfg Config) (*Scorer, error) {
 	s.vectors = newCache[xxh3.Uint128, reading](cfg.CacheEntries / 2)
 	s.items = newCache[item, []float32](cfg.CacheEntries / 2)
 	s.moods = newCache[string, float32](cfg.CacheEntries / 2)
-	s.base = [2]float64{m.Numeric.Churn.Ensemble.Base(), m.Full.Churn.Ensemble.Base()}
+	s.explainers = [2]*heads.Explainer{heads.NewExplainer(&m.Numeric.Churn.Ensemble), heads.NewExplainer(&m.Full.Churn.Ensemble)}
 	s.groups, s.names = reasonGroups(len(m.Text.Bias))
 	s.pool.New = func() any { return newWork(s) }
 	return s, nil

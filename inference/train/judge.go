@@ -66,7 +66,6 @@ func (s *sample) judge(ctx context.Context, m *learnt, sp *split, o *Options) (*
 		Notes: map[string]string{
 			"model":     "fitted without the test's customers; the bundle's own is fitted on all rows in the same way",
 			"intervals": "95 %, percentile bootstrap over customers",
-			"effects":   "reasons are exact for the linear part, integrated gradients in closed form for the hidden layer, path-dependent for the trees",
 		},
 	}, nil
 }

@@ -62,6 +62,7 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	report.Notes["effects"] = heads.MethodWords(m.Full.Churn.Ensemble.Methods())
 	report.Notes["text"] = "left out of the bundle's model: it does not lower the held-out loss"
 	if m.textUsed {
 		report.Notes["text"] = "used by the bundle's model: it lowers the held-out loss"

@@ -32,6 +32,9 @@ func printBundle(w io.Writer, b *bundle.Bundle, took time.Duration) error {
 	if err := printGate(w, b); err != nil {
 		return err
 	}
+	if how := e.Notes["effects"]; how != "" {
+		fmt.Fprintf(w, "reasons: %s\n", how)
+	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "CHURN\tROC-AUC\t95 %\tPR-AUC\tBRIER\tECE")
 	for _, c := range e.Churn {
