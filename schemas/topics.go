@@ -4,6 +4,10 @@ package schemas
 // one record a run.
 const ModelsTopic = "profile.models"
 
+// MaxPromotion is the largest promotion number of a run: a row version has 19
+// bits for it.
+const MaxPromotion = 1<<19 - 1
+
 // Topics are the Kafka topics of one run.
 type Topics struct {
 	Events, Windows, Days, Scored, State, DLQ, Late string

@@ -12,6 +12,6 @@ import (
 func main() {
 	os.Exit(process.Main(process.Program{
 		Name: "scorer", About: "reads windows with the encoder and gives churn, value, interests and reasons",
-		Run: stage.Score,
+		HasForce: true, Run: stage.Score,
 	}, os.Args[1:], os.Stderr))
 }

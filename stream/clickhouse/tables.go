@@ -105,7 +105,7 @@ func rowColumns(embedding bool) []column {
 // later promotion, then a full score over a degraded one. The promotion has 19
 // bits; beyond them it stays at the largest.
 func RowVersion(logOffset, promotion int64, degraded bool) uint64 {
-	v := uint64(logOffset)<<20 | uint64(min(promotion, 1<<19-1))<<1
+	v := uint64(logOffset)<<20 | uint64(min(promotion, schemas.MaxPromotion))<<1
 	if !degraded {
 		v |= 1
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"profilestream/schemas"
@@ -78,7 +79,9 @@ type Profile struct {
 
 // Model names the bundle and how it is run.
 type Model struct {
-	Dir         string `koanf:"dir"`
+	Dir string `koanf:"dir"`
+	// Store keeps promoted bundles; empty: the folder store beside Dir.
+	Store       string `koanf:"store"`
 	Device      string `koanf:"device"`
 	Runtime     string `koanf:"runtime"`
 	Precision   string `koanf:"precision"`
@@ -139,6 +142,14 @@ func (c *Config) Database() string { return schemas.Database(c.ClickHouse.Databa
 
 // Group is the consumer group of a stage of the configured run.
 func (c *Config) Group(stage string) string { return "profilestream." + c.Run + "." + stage }
+
+// StoreDir is the folder of promoted bundles.
+func (m *Model) StoreDir() string {
+	if m.Store != "" {
+		return m.Store
+	}
+	return filepath.Join(filepath.Dir(filepath.Clean(m.Dir)), "store")
+}
 
 // Secret is a string that no log or dump shows.
 type Secret string

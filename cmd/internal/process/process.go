@@ -43,6 +43,8 @@ type Env struct {
 	// Until, with Drain, is the time to which ingest moves every log partition;
 	// zero: not at all.
 	Until time.Time
+	// Force: work with a model that the gate refused.
+	Force bool
 }
 
 // Program describes a binary.
@@ -51,6 +53,8 @@ type Program struct {
 	About string
 	// HasUntil adds the flag -until.
 	HasUntil bool
+	// HasForce adds the flag -force.
+	HasForce bool
 	// Run works until ctx ends or, when draining, until it is done.
 	Run func(ctx context.Context, env *Env) error
 }
@@ -101,6 +105,10 @@ func (p Program) parse(args []string, stderr io.Writer) (*Env, error) {
 	if p.HasUntil {
 		until = fs.String("until", "", "with -drain: then move time to this `instant` (RFC 3339) in every log partition")
 	}
+	force := new(bool)
+	if p.HasForce {
+		force = fs.Bool("force", false, "load a model bundle that the gate refused; every row's model_version shows it")
+	}
 	fs.Usage = func() {
 		fmt.Fprintf(stderr, "%s: %s\n\nUsage:\n  %s [-config f.yaml] [flags]\n\nExamples:\n  %s -config f.yaml\n  %s -config f.yaml -drain\n  PROFILESTREAM_KAFKA_BROKERS=kafka:9092 %s\n\nFlags:\n",
 			p.Name, p.About, p.Name, p.Name, p.Name, p.Name)
@@ -117,7 +125,7 @@ func (p Program) parse(args []string, stderr io.Writer) (*Env, error) {
 	if err := lv.UnmarshalText([]byte(*level)); err != nil {
 		return nil, &config.Error{Key: "-log-level", Reason: err.Error()}
 	}
-	env := &Env{Drain: *drain, Health: &admin.Health{}, Metrics: NewRegistry()}
+	env := &Env{Drain: *drain, Force: *force, Health: &admin.Health{}, Metrics: NewRegistry()}
 	if *until != "" {
 		t, err := time.Parse(time.RFC3339, *until)
 		if err != nil {
