@@ -13,9 +13,9 @@ import (
 	"profilestream/stream/wire"
 )
 
-// env is what a process would give its stage.
+// env is what a process would give its stage; -force is on, see model.
 func (d *demo) env(drain bool, until time.Time) *process.Env {
-	return &process.Env{Config: d.cfg, Log: d.o.Log, Metrics: process.NewRegistry(), Health: &admin.Health{}, Drain: drain, Until: until}
+	return &process.Env{Config: d.cfg, Log: d.o.Log, Metrics: process.NewRegistry(), Health: &admin.Health{}, Drain: drain, Until: until, Force: true}
 }
 
 // pipeline runs ingest until the whole history is worked off, with scorer and

@@ -128,6 +128,9 @@ type scorerMetrics struct {
 	skipped prometheus.Counter
 	batch   prometheus.Histogram
 	seconds *prometheus.HistogramVec
+
+	model        *prometheus.GaugeVec
+	loadFailures prometheus.Counter
 }
 
 func newScorerMetrics(r prometheus.Registerer) *scorerMetrics {
@@ -137,6 +140,13 @@ func newScorerMetrics(r prometheus.Registerer) *scorerMetrics {
 		batch:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "profilestream_scorer_batch_size", Help: "Rows scored together.", Buckets: prometheus.ExponentialBuckets(1, 2, 14)}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "profilestream_scorer_batch_seconds", Help: "Time to score rows together.", Buckets: prometheus.ExponentialBuckets(.001, 2, 16)}, []string{"kind"}),
 	}
-	r.MustRegister(m.rows, m.skipped, m.batch, m.seconds)
+	m.model = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "profilestream_scorer_model_info", Help: "1 for the model at work."}, []string{"promotion", "model_version"})
+	m.loadFailures = prometheus.NewCounter(prometheus.CounterOpts{Name: "profilestream_scorer_model_load_failures_total", Help: "Failed tries to load a promoted model."})
+	r.MustRegister(m.rows, m.skipped, m.batch, m.seconds, m.model, m.loadFailures)
 	return m
+}
+
+func (m *scorerMetrics) seated(w *working) {
+	m.model.Reset()
+	m.model.WithLabelValues(strconv.FormatInt(w.promotion, 10), w.version).Set(1)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"profilestream/inference/embed"
 	"profilestream/stream"
 	"profilestream/stream/clickhouse"
 )
@@ -44,7 +45,7 @@ func TestUsedMetricsAreRegistered(t *testing.T) {
 	have := names{}
 	newIngestMetrics(have)
 	newScorerMetrics(have)
-	registerEncoder(have, &Encoder{})
+	registerEncoder(have, func() embed.Stats { return embed.Stats{} })
 	clickhouse.NewMetrics(have)
 	for _, component := range []string{"admission", "windowing", "scorer", "sink"} {
 		if _, err := stream.NewMetrics(have, component); err != nil {

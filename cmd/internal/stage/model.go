@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,11 +22,13 @@ import (
 	"profilestream/inference/token"
 )
 
-// Encoder is an opened encoder with its tokenizer and cache.
+// Encoder is an opened encoder with its tokenizer and cache. Models whose
+// encoder files are equal share one.
 type Encoder struct {
 	*embed.Embedder
 	tokens *token.Tokenizer
 	native encoder.Encoder
+	users  atomic.Int32
 }
 
 // OpenEncoder opens the encoder's files in dir, a bundle or an imported model,
@@ -43,7 +46,16 @@ func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
 	if err != nil {
 		return nil, errors.Join(err, tok.Close(), enc.Close())
 	}
-	return &Encoder{Embedder: e, tokens: tok, native: enc}, nil
+	out := &Encoder{Embedder: e, tokens: tok, native: enc}
+	out.users.Store(1)
+	return out, nil
+}
+
+// share is the encoder for one more user, who closes it too. The caller is a user
+// itself, so it cannot be closed meanwhile.
+func (e *Encoder) share() *Encoder {
+	e.users.Add(1)
+	return e
 }
 
 // EncoderID is the hash of the weights in dir, by which cached embeddings are told
@@ -61,8 +73,11 @@ func EncoderID(dir string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Close frees the runtime and the tokenizer.
+// Close frees the runtime and the tokenizer once its last user has closed it.
 func (e *Encoder) Close() error {
+	if e.users.Add(-1) > 0 {
+		return nil
+	}
 	return errors.Join(e.Embedder.Close(), e.native.Close(), e.tokens.Close())
 }
 
@@ -74,22 +89,52 @@ type Scorer struct {
 
 // OpenScorer verifies the bundle of the configuration and opens its encoder.
 func OpenScorer(m config.Model) (*Scorer, error) {
-	b, err := bundle.Load(m.Dir)
+	b, err := loadBundle(m.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return NewScorer(m, b, nil)
+}
+
+// loadBundle verifies the bundle of model.dir.
+func loadBundle(dir string) (*bundle.Bundle, error) {
+	b, err := bundle.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &config.Error{Key: "model.dir", Reason: fmt.Sprintf("%s holds no bundle: %v; profilectl train makes one", m.Dir, err)}
+		return nil, &config.Error{Key: "model.dir", Reason: fmt.Sprintf("%s holds no bundle: %v; profilectl train makes one", dir, err)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model.dir: %w", err)
 	}
-	e, err := OpenEncoder(m, b.Dir, b.Manifest.Files[bundle.EncoderFile].SHA256)
-	if err != nil {
-		return nil, err
+	return b, nil
+}
+
+// NewScorer puts a verified bundle to work, with the encoder of old where theirs
+// are the same: then only the heads are new, and the cache is warm.
+func NewScorer(m config.Model, b *bundle.Bundle, old *Scorer) (*Scorer, error) {
+	var e *Encoder
+	if old != nil && sameEncoder(old.Bundle(), b) {
+		e = old.Encoder.share()
+	} else {
+		var err error
+		if e, err = OpenEncoder(m, b.Dir, b.Manifest.Files[bundle.EncoderFile].SHA256); err != nil {
+			return nil, err
+		}
 	}
 	s, err := score.New(b, e, score.Config{})
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return &Scorer{Scorer: s, Encoder: e}, nil
+}
+
+// sameEncoder says whether two bundles hold the same encoder and tokenizer.
+func sameEncoder(a, b *bundle.Bundle) bool {
+	for name := range EncoderFiles("") {
+		if f, ok := a.Manifest.Files[name]; !ok || f != b.Manifest.Files[name] {
+			return false
+		}
+	}
+	return true
 }
 
 // Close frees the encoder.
@@ -122,10 +167,11 @@ func ImportEncoder(dir string) error {
 	return err
 }
 
-// registerEncoder exports the encoder's totals.
-func registerEncoder(r prometheus.Registerer, e *Encoder) {
+// registerEncoder exports the totals of the encoder at work; another encoder
+// begins at zero.
+func registerEncoder(r prometheus.Registerer, stats func() embed.Stats) {
 	stat := func(name, help string, counter bool, f func(embed.Stats) float64) {
-		value := func() float64 { return f(e.Stats()) }
+		value := func() float64 { return f(stats()) }
 		if counter {
 			r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "profilestream_scorer_" + name, Help: help}, value))
 			return
@@ -143,6 +189,6 @@ func registerEncoder(r prometheus.Registerer, e *Encoder) {
 		Name: "profilestream_breaker_state", Help: "State of a circuit breaker: 0 closed, 1 half open, 2 open.",
 		ConstLabels: prometheus.Labels{"name": "encoder"},
 	}, func() float64 {
-		return map[string]float64{"closed": 0, "half-open": 1, "open": 2}[e.Stats().BreakerState]
+		return map[string]float64{"closed": 0, "half-open": 1, "open": 2}[stats().BreakerState]
 	}))
 }

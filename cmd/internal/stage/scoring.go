@@ -25,6 +25,14 @@ const (
 	// at most one such batch of day rows.
 	liveRows = 512
 	dayRows  = 128
+	// fewRows are scored together while it is not known how long they take: with
+	// a new encoder no text is in the cache.
+	fewRows = 32
+	// batchTarget is how long a batch should take, and sendInterval how long scored
+	// rows wait for those after them: with the turns of others between, rows come
+	// out at least once a second.
+	batchTarget  = 250 * time.Millisecond
+	sendInterval = 250 * time.Millisecond
 	// maxRetryInterval is how late at most the end of an outage is noticed.
 	maxRetryInterval = 5 * time.Second
 )
@@ -41,13 +49,15 @@ type scoring struct {
 	log     *slog.Logger
 	metrics *scorerMetrics
 	health  *admin.Health
-	scorer  rowScorer
+	models  *seat
 	turns   *turns
 	live    bool
 	// stopping closes when the partition is to be given up; nil never.
 	stopping <-chan struct{}
 	out      *messageWriter
 	next     int64
+	sent     time.Time // when rows were last sent, or a fetch began
+	pace     pace
 	now      func() time.Time
 }
 
@@ -57,6 +67,7 @@ type scoring struct {
 func (s *scoring) Process(ctx context.Context, rs *wire.Records) error {
 	scoring, cancel := s.untilStopped(ctx)
 	defer cancel()
+	s.sent = s.now()
 	work := s.dayMessages
 	if s.live {
 		work = s.liveMessages
@@ -89,7 +100,7 @@ func (s *scoring) dayMessages(ctx, sending context.Context, rs *wire.Records) er
 	for r := rs.Next(); r != nil; r = rs.Next() {
 		m, err := decodeMessage(r, memory.DefaultAllocator)
 		if err == nil {
-			err = s.message(ctx, m)
+			err = s.message(ctx, sending, m)
 			m.rows.Release()
 		}
 		if err != nil {
@@ -123,7 +134,7 @@ func (s *scoring) liveMessages(ctx, sending context.Context, rs *wire.Records) e
 	}
 	msgs = s.newest(msgs)
 	for _, m := range msgs {
-		if err := s.message(ctx, m); err != nil {
+		if err := s.message(ctx, sending, m); err != nil {
 			return err
 		}
 	}
@@ -142,44 +153,78 @@ func (s *scoring) send(ctx context.Context, next int64) error {
 	return nil
 }
 
-// message scores one message's rows, some at a time.
-func (s *scoring) message(ctx context.Context, m message) error {
-	step := int64(dayRows)
-	if s.live {
-		step = liveRows
-	}
-	for from := int64(0); from < m.rows.NumRows(); from += step {
-		part := m.rows.NewSlice(from, min(from+step, m.rows.NumRows()))
-		scored, err := s.score(ctx, part)
-		part.Release()
+// message scores one message's rows, some at a time. Each batch has one model and
+// becomes one message, stamped with that model's promotion. What is scored is sent
+// now and then; only after the whole fetch is it committed.
+func (s *scoring) message(ctx, sending context.Context, m message) error {
+	for from := int64(0); from < m.rows.NumRows(); {
+		scored, err := s.batch(ctx, m, from)
 		if err != nil {
 			return err
 		}
-		err = s.out.add(message{schemas.ScoredRowsSchema, m.kind, m.promotion, m.configVersion, scored}, s.now().UnixMilli())
-		scored.Release()
+		from += scored.rows.NumRows()
+		err = s.out.add(scored, s.now().UnixMilli())
+		scored.rows.Release()
 		if err != nil {
 			return err
+		}
+		if now := s.now(); now.Sub(s.sent) >= sendInterval {
+			if err := s.out.flush(sending); err != nil {
+				return err
+			}
+			s.sent = now
 		}
 	}
 	return nil
 }
 
-// score waits out an encoder that is down: fetching has stopped meanwhile, so
-// nothing is dropped, and the process says that it is not ready.
-func (s *scoring) score(ctx context.Context, rows arrow.Record) (arrow.Record, error) {
+// batch scores some of a message's rows once there is a model for them and the
+// turn has come. How many is decided last, when the model is known.
+func (s *scoring) batch(ctx context.Context, m message, from int64) (message, error) {
+	if _, err := s.models.await(ctx, m.promotion); err != nil {
+		return message{}, err
+	}
 	if err := s.turns.take(ctx, s.live); err != nil {
-		return nil, err
+		return message{}, err
 	}
 	defer s.turns.give()
-	kind := "day"
+	promotion, err := s.models.await(ctx, m.promotion)
+	if err != nil {
+		return message{}, err
+	}
+	most := int64(dayRows)
+	if s.live {
+		most = liveRows
+	}
+	part := m.rows.NewSlice(from, min(from+s.pace.next(promotion, most), m.rows.NumRows()))
+	defer part.Release()
+	start := s.now()
+	rows, promotion, err := s.score(ctx, part)
+	if err != nil {
+		return message{}, err
+	}
+	took, kind := s.now().Sub(start), "day"
 	if s.live {
 		kind = "live"
 	}
-	start := s.now()
+	s.pace.took(took, most)
+	s.metrics.batch.Observe(float64(rows.NumRows()))
+	s.metrics.rows.WithLabelValues(kind).Add(float64(rows.NumRows()))
+	s.metrics.seconds.WithLabelValues(kind).Observe(took.Seconds())
+	return message{schemas.ScoredRowsSchema, m.kind, promotion, m.configVersion, rows}, nil
+}
+
+// score waits out an encoder that is down: fetching has stopped meanwhile, so
+// nothing is dropped, and the process says that it is not ready. Each try takes
+// the model anew: a promotion may be what ends the outage.
+func (s *scoring) score(ctx context.Context, rows arrow.Record) (scored arrow.Record, promotion int64, err error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.MaxInterval = maxRetryInterval
-	out, err := backoff.Retry(ctx, func() (arrow.Record, error) {
-		out, err := s.scorer.Score(ctx, rows)
+	scored, err = backoff.Retry(ctx, func() (arrow.Record, error) {
+		model := s.models.take()
+		defer s.models.give(model)
+		promotion = model.promotion
+		out, err := model.Score(ctx, rows)
 		s.health.Set("encoder", err)
 		if err != nil && !errors.Is(err, embed.ErrOpen) {
 			s.log.Warn("scoring failed, trying again", "rows", rows.NumRows(), "error", err)
@@ -187,12 +232,30 @@ func (s *scoring) score(ctx context.Context, rows arrow.Record) (arrow.Record, e
 		return out, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
 	if err != nil {
-		return nil, fmt.Errorf("scoring: %w", err)
+		return nil, 0, fmt.Errorf("scoring: %w", err)
 	}
-	s.metrics.batch.Observe(float64(rows.NumRows()))
-	s.metrics.rows.WithLabelValues(kind).Add(float64(rows.NumRows()))
-	s.metrics.seconds.WithLabelValues(kind).Observe(s.now().Sub(start).Seconds())
-	return out, nil
+	return scored, promotion, nil
+}
+
+// pace finds how many rows take about batchTarget.
+type pace struct{ rows, promotion int64 }
+
+// next is the size of a batch for the model of a promotion.
+func (p *pace) next(promotion, most int64) int64 {
+	if p.rows == 0 || p.promotion != promotion {
+		p.rows, p.promotion = min(fewRows, most), promotion
+	}
+	return p.rows
+}
+
+// took learns from how long a batch took.
+func (p *pace) took(d time.Duration, most int64) {
+	switch {
+	case d > batchTarget:
+		p.rows = max(p.rows/2, fewRows/4)
+	case d < batchTarget/3:
+		p.rows = min(p.rows*2, most)
+	}
 }
 
 // newest keeps of each user the row with the largest version among all messages,

@@ -48,10 +48,13 @@ func (f *fakeScorer) Score(_ context.Context, rows arrow.Record) (arrow.Record, 
 	return array.NewRecord(schemas.ScoredRows, cols, rows.NumRows()), nil
 }
 
+// newScoring is a processor with a model of promotion 2 at work.
 func newScoring(s rowScorer, live bool, out *messageWriter) *scoring {
+	at := newSeat()
+	at.put(&working{rowScorer: s, promotion: 2})
 	return &scoring{
 		log: slog.New(slog.DiscardHandler), metrics: newScorerMetrics(prometheus.NewRegistry()), health: &admin.Health{},
-		scorer: s, turns: new(turns), live: live, out: out, now: time.Now,
+		models: at, turns: new(turns), live: live, out: out, now: time.Now,
 	}
 }
 
@@ -113,7 +116,7 @@ func TestScoringKeepsTheNewestRowOfAFetch(t *testing.T) {
 	r.sendRows(topics.Windows, schemas.RowsLive, 2, versioned(t, []string{"bob"}, []int64{9}))
 	s := newScoring(&fakeScorer{}, true, newMessageWriter(r.c, topics.Scored, 0))
 	r.score(s, topics.Windows)
-	if d := cmp.Diff([]string{"eve 6 live 0", "ann 7 live 0", "bob 9 live 2"}, r.scored()); d != "" {
+	if d := cmp.Diff([]string{"eve 6 live 2", "ann 7 live 2", "bob 9 live 2"}, r.scored()); d != "" {
 		t.Error(d)
 	}
 	if commit, err := s.Flush(r.ctx()); commit.Offset != 3 || err != nil {
@@ -128,7 +131,7 @@ func TestScoringKeepsEveryDayRow(t *testing.T) {
 	var versions []int64
 	for i := range 300 { // more than are scored together
 		users, versions = append(users, fmt.Sprint("u", i%7)), append(versions, int64(i))
-		want = append(want, fmt.Sprintf("u%d %d day 1", i%7, i))
+		want = append(want, fmt.Sprintf("u%d %d day 2", i%7, i))
 	}
 	r.sendRows(topics.Days, schemas.RowsDay, 1, versioned(t, users, versions))
 	f := &fakeScorer{}
@@ -136,7 +139,7 @@ func TestScoringKeepsEveryDayRow(t *testing.T) {
 	if d := cmp.Diff(want, r.scored()); d != "" {
 		t.Error(d)
 	}
-	if len(f.saw) != 3 || len(f.saw[0]) != dayRows {
+	if len(f.saw) != 4 || len(f.saw[0]) != fewRows || len(f.saw[2]) != dayRows {
 		t.Errorf("%d batches", len(f.saw))
 	}
 }
@@ -153,7 +156,7 @@ func TestScoringWaitsOutAnOpenBreaker(t *testing.T) {
 		t.Errorf("commit %v, %v before anything is scored", commit, err)
 	}
 	r.score(s, topics.Windows)
-	if d := cmp.Diff([]string{"ann 3 live 0"}, r.scored()); d != "" {
+	if d := cmp.Diff([]string{"ann 3 live 2"}, r.scored()); d != "" {
 		t.Error(d)
 	}
 	rows := versioned(t, []string{"bob"}, []int64{4})
@@ -168,11 +171,11 @@ func TestScoringWaitsOutAnOpenBreaker(t *testing.T) {
 				t.Errorf("during the outage %v is not ready", bad)
 			}
 		}()
-		out, err := s.score(t.Context(), rows)
+		out, err := s.batch(t.Context(), message{rows: rows}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Release()
+		out.rows.Release()
 		if late := time.Since(start) - outage; late > 2*maxRetryInterval {
 			t.Errorf("the end of the outage is noticed %v late", late)
 		}
@@ -192,10 +195,10 @@ func TestScoringGivesUpWithItsContext(t *testing.T) {
 		s := newScoring(f, true, nil)
 		waiting := make(chan error, 1)
 		go func() {
-			_, err := s.score(ctx, rows)
+			_, err := s.batch(ctx, message{rows: rows}, 0)
 			waiting <- err
 		}()
-		_, err := s.score(ctx, rows)
+		_, err := s.batch(ctx, message{rows: rows}, 0)
 		if err == nil || <-waiting == nil {
 			t.Fatal("rows of a broken scorer")
 		}
@@ -241,7 +244,7 @@ func TestScoringStopsWithinAFetch(t *testing.T) {
 			s.stopping = stopping
 			go func() { <-f.waits; close(stopping) }()
 			r.score(s, topic)
-			done, want := int64(1), []string{"ann 1 day 0"}
+			done, want := int64(1), []string{"ann 1 day 2"}
 			if live {
 				done, want = 0, nil
 			}
