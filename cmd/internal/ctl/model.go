@@ -1,20 +1,24 @@
 package ctl
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"profilestream/cmd/internal/models"
 	"profilestream/inference/bundle"
 	"profilestream/inference/onnx"
+	"profilestream/schemas"
 )
 
-func modelCommand(*shared) *cobra.Command {
-	c := &cobra.Command{Use: "model", Short: "Import encoders, look at model bundles"}
+func modelCommand(s *shared) *cobra.Command {
+	c := &cobra.Command{Use: "model", Short: "Import encoders, look at model bundles, put them to work"}
 	var out string
 	imp := &cobra.Command{
 		Use:   "import DIR",
@@ -34,32 +38,79 @@ writes encoder.onnx with mean pooling and unit length in the graph.`,
 		},
 	}
 	imp.Flags().StringVar(&out, "out", "models/encoder", "folder to write to")
-	show := &cobra.Command{
+	c.AddCommand(imp, showCommand(s), listCommand(s), diffCommand(s), promoteCommand(s), rollbackCommand(s))
+	return c
+}
+
+func showCommand(s *shared) *cobra.Command {
+	return &cobra.Command{
 		Use: "show BUNDLE", Short: "Verify a bundle and print what it is and how it was judged",
+		Long:    "BUNDLE is a folder, or the id of a bundle in the store.",
 		Example: "  profilectl model show models/current",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := bundle.Load(args[0])
+			cfg, err := s.config()
+			if err != nil {
+				return err
+			}
+			b, err := find(models.Store{Dir: cfg.Model.StoreDir()}, args[0])
 			if err != nil {
 				return err
 			}
 			return printBundle(cmd.OutOrStdout(), b, 0)
 		},
 	}
-	list := &cobra.Command{
-		Use: "list [DIR]", Short: "List the bundles of a folder",
-		Example: "  profilectl model list models",
-		Args:    cobra.MaximumNArgs(1),
+}
+
+func listCommand(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use: "list [DIR]", Short: "List the bundles of a folder, and of the store with the runs they work in",
+		Long: `List verifies the bundles of a folder. With -c it lists the store (model.store)
+too, and asks Kafka which run has which promotion.`,
+		Example: `  profilectl model list models
+  profilectl model list -c f.yaml`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := "models"
+			cfg, err := s.config()
+			if err != nil {
+				return err
+			}
+			dir := filepath.Dir(filepath.Clean(cfg.Model.Dir))
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			return listBundles(cmd.OutOrStdout(), dir)
+			out := cmd.OutOrStdout()
+			if err := listBundles(out, dir); err != nil || s.path == "" {
+				return err
+			}
+			fmt.Fprintf(out, "\nstore %s\n", cfg.Model.StoreDir())
+			if err := listBundles(out, cfg.Model.StoreDir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return s.listPromotions(cmd)
 		},
 	}
-	c.AddCommand(imp, show, list)
-	return c
+}
+
+func (s *shared) listPromotions(cmd *cobra.Command) error {
+	_, c, err := s.kafka(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	topics, err := c.Topics(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if topics[schemas.ModelsTopic] == 0 {
+		return nil // nothing was ever promoted
+	}
+	all, err := models.All(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout())
+	return printPromotions(cmd.OutOrStdout(), all)
 }
 
 func listBundles(w io.Writer, dir string) error {
