@@ -20,12 +20,18 @@ const (
 	TokenizerFile  = "tokenizer.json"
 	EvaluationFile = "evaluation.json"
 	ReportFile     = "evaluation.html"
+	CostFile       = "cost.json"
 )
 
 // FormatVersion is the version of the manifest. Another one is refused.
 const FormatVersion = 1
 
 const maxManifestBytes = 1 << 20
+
+// Beside are files for people: the page of the evaluation and what the training
+// took. The manifest does not list them, since they hold times and so differ from
+// training to training, while the bundle is the same.
+var Beside = []string{ReportFile, CostFile}
 
 // required are the files without which nothing can be scored or judged.
 var required = []string{EncoderFile, TokenizerFile, HeadsFile, EvaluationFile}

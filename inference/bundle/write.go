@@ -17,6 +17,7 @@ type Contents struct {
 	Heads      *heads.Model
 	Evaluation []byte // JSON
 	Report     []byte // HTML; may be empty
+	Cost       []byte // JSON; may be empty
 	// Files maps names in the bundle to files that are linked (copied where the
 	// file system cannot link): encoder.onnx, tokenizer.json and what else the
 	// encoder needs. They must not be changed in place afterwards.
@@ -57,10 +58,17 @@ func fill(tmp string, c Contents) error {
 	if err != nil {
 		return err
 	}
-	blobs := map[string][]byte{HeadsFile: encoded, EvaluationFile: c.Evaluation}
-	if len(c.Report) > 0 {
-		blobs[ReportFile] = c.Report
+	if len(c.Cost) > 0 && !json.Valid(c.Cost) {
+		return fmt.Errorf("%s is not JSON", CostFile)
 	}
+	for name, b := range map[string][]byte{ReportFile: c.Report, CostFile: c.Cost} {
+		if len(b) > 0 {
+			if err := writeSynced(filepath.Join(tmp, name), b); err != nil {
+				return err
+			}
+		}
+	}
+	blobs := map[string][]byte{HeadsFile: encoded, EvaluationFile: c.Evaluation}
 	m := &Manifest{Format: FormatVersion, FeatureHash: c.Heads.FeatureHash, Dim: c.Heads.Dim, Files: map[string]File{}}
 	for name, b := range blobs {
 		if err := writeSynced(filepath.Join(tmp, name), b); err != nil {

@@ -1,164 +1,122 @@
 package eval
 
-import (
-	"cmp"
-	"math"
-	"slices"
-)
+import "math"
 
 // AUC is the area under the ROC curve: the probability that a positive row
-// scores above a negative one, ties counting half. Labels are 0 and 1.
-func AUC(score, label []float64) float64 {
-	r := ranks(score)
-	var sum, pos float64
-	for i, y := range label {
-		if y > .5 {
-			sum += r[i]
-			pos++
-		}
-	}
-	neg := float64(len(label)) - pos
-	if pos == 0 || neg == 0 {
-		return math.NaN()
-	}
-	return (sum - pos*(pos+1)/2) / (pos * neg)
-}
+// scores above a negative one, ties counting half (Mann and Whitney 1947).
+// Labels are 0 and 1.
+func AUC(score, label []float64) float64 { return newColumn(score, label).auc(ones(len(score))) }
 
-// ranks gives 1-based ranks, tied values the mean of theirs.
-func ranks(v []float64) []float64 {
-	idx := order(v, false)
-	r := make([]float64, len(v))
-	for lo := 0; lo < len(idx); {
-		hi := lo
-		for hi < len(idx) && v[idx[hi]] == v[idx[lo]] {
-			hi++
+func (c *column) auc(w []float64) float64 {
+	var pos, neg, won float64
+	c.byScore.runs(func(rows []int) {
+		var p, n float64
+		for _, i := range rows {
+			p += w[i] * c.label[i]
+			n += w[i] * (1 - c.label[i])
 		}
-		for _, i := range idx[lo:hi] {
-			r[i] = float64(lo+hi+1) / 2
-		}
-		lo = hi
-	}
-	return r
-}
-
-// order sorts positions by value, equal values by position.
-func order(v []float64, falling bool) []int {
-	idx := make([]int, len(v))
-	for i := range idx {
-		idx[i] = i
-	}
-	slices.SortFunc(idx, func(a, b int) int {
-		c := cmp.Compare(v[a], v[b])
-		if falling {
-			c = -c
-		}
-		return cmp.Or(c, a-b)
+		won += n * (pos + p/2)
+		pos, neg = pos+p, neg+n
 	})
-	return idx
+	return ratio(won, pos*neg)
 }
 
 // AveragePrecision is the area under the precision-recall curve as a step sum;
 // tied scores form one step.
 func AveragePrecision(score, label []float64) float64 {
-	idx := order(score, true)
-	var pos float64
-	for _, y := range label {
-		pos += y
-	}
-	if pos == 0 {
-		return math.NaN()
-	}
-	var hits, area float64
-	for lo := 0; lo < len(idx); {
-		before := hits
-		hi := lo
-		for hi < len(idx) && score[idx[hi]] == score[idx[lo]] {
-			hits += label[idx[hi]]
-			hi++
-		}
-		area += (hits - before) / pos * hits / float64(hi)
-		lo = hi
-	}
-	return area
+	return newColumn(score, label).ap(ones(len(score)))
 }
 
-// Brier is the mean squared difference of probability and label.
-func Brier(p, label []float64) float64 {
-	var s float64
-	for i := range p {
-		d := p[i] - label[i]
-		s += d * d
+func (c *column) ap(w []float64) float64 {
+	var hits, n, area float64
+	c.byScore.runs(func(rows []int) {
+		var p float64
+		for _, i := range rows {
+			p += w[i] * c.label[i]
+			n += w[i]
+		}
+		hits += p
+		if n > 0 {
+			area += p * hits / n
+		}
+	})
+	return ratio(area, hits)
+}
+
+// Brier is the mean squared difference of probability and label (Brier 1950).
+func Brier(p, label []float64) float64 { return newColumn(p, label).brier(ones(len(p))) }
+
+func (c *column) brier(w []float64) float64 {
+	var s, n float64
+	for i, e := range c.error {
+		s += w[i] * e * e
+		n += w[i]
 	}
-	return ratio(s, float64(len(p)))
+	return ratio(s, n)
 }
 
 // LogLoss is the mean negative log-likelihood; probabilities are kept 1e-12 from
 // 0 and 1.
-func LogLoss(p, label []float64) float64 {
-	var s float64
-	for i := range p {
-		q := math.Min(1-1e-12, math.Max(1e-12, p[i]))
-		s -= label[i]*math.Log(q) + (1-label[i])*math.Log(1-q)
-	}
-	return ratio(s, float64(len(p)))
-}
+func LogLoss(p, label []float64) float64 { return newColumn(p, label).meanLogLoss(ones(len(p))) }
+
+func (c *column) meanLogLoss(w []float64) float64 { return mean(c.logLoss, w) }
+
+// gap is the mean of the probabilities less the share of positive rows.
+func (c *column) gap(w []float64) float64 { return mean(c.error, w) }
 
 // Bin is one bar of a reliability diagram.
 type Bin struct {
-	N    int     `json:"n"`
-	Mean float64 `json:"mean_probability"`
-	Rate float64 `json:"observed_rate"`
+	N    int    `json:"n"`
+	Mean Number `json:"mean_probability"`
+	Rate Figure `json:"observed_rate"`
 }
 
-// Reliability cuts [0,1] into equal bins and leaves the empty ones out.
-func Reliability(p, label []float64, bins int) []Bin {
-	all := make([]Bin, bins)
-	for i, q := range p {
-		b := &all[min(bins-1, max(0, int(q*float64(bins))))]
-		b.N++
-		b.Mean += q
-		b.Rate += label[i]
-	}
-	out := all[:0]
-	for _, b := range all {
-		if b.N > 0 {
-			b.Mean /= float64(b.N)
-			b.Rate /= float64(b.N)
-			out = append(out, b)
-		}
-	}
-	return out
+// calibrationBins is the number of equal bins of probability of ECE.
+const calibrationBins = 10
+
+func bin(p float64) int {
+	return min(calibrationBins-1, max(0, int(p*calibrationBins)))
 }
 
-// ECE is the expected calibration error over ten equal bins of probability.
-func ECE(p, label []float64) float64 {
+// ECE is the expected calibration error: over ten equal bins of probability, the
+// mean distance of the mean probability from the share of positive rows (Naeini,
+// Cooper and Hauskrecht 2015).
+func ECE(p, label []float64) float64 { return newColumn(p, label).ece(ones(len(p))) }
+
+func (c *column) ece(w []float64) float64 {
+	var off [calibrationBins]float64
+	for i, e := range c.error {
+		off[bin(c.score[i])] += w[i] * e
+	}
 	var s float64
-	for _, b := range Reliability(p, label, 10) {
-		s += float64(b.N) * math.Abs(b.Mean-b.Rate)
+	for _, x := range off {
+		s += math.Abs(x)
 	}
-	return ratio(s, float64(len(p)))
+	return ratio(s, sum(w))
 }
 
 // Lift is the mean label of the share of rows with the highest scores over the
-// mean label of all; with money as label, the share of the money they bring.
+// mean label of all; with money as label, of the money that they bring. Rows of
+// one score that the share cuts count in part.
 func Lift(score, label []float64, share float64) float64 {
-	n := int(math.Ceil(share * float64(len(score))))
-	if n == 0 {
-		return math.NaN()
-	}
-	var top, all float64
-	for k, i := range order(score, true) {
-		if k < n {
-			top += label[i]
-		}
-		all += label[i]
-	}
-	return ratio(top/float64(n), all/float64(len(score)))
+	return newColumn(score, label).lift(ones(len(score)), share)
 }
 
-func ratio(a, b float64) float64 {
-	if b == 0 {
-		return math.NaN()
-	}
-	return a / b
+func (c *column) lift(w []float64, share float64) float64 {
+	n := sum(w)
+	room := share * n
+	var top, all float64
+	c.byScore.runs(func(rows []int) {
+		var run, sum float64
+		for _, i := range rows {
+			run += w[i]
+			sum += w[i] * c.label[i]
+		}
+		all += sum
+		if take := math.Min(run, room); take > 0 {
+			top += sum * take / run
+			room -= take
+		}
+	})
+	return ratio(top/(share*n), all/n)
 }

@@ -1,10 +1,7 @@
 package eval
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -104,53 +101,62 @@ func TestKnownFigures(t *testing.T) {
 	}
 }
 
-func TestBootstrapCoversAndRepeats(t *testing.T) {
+// TestWeightsAreRepeats: a metric of weighted rows is that of rows written out as
+// often as they weigh.
+func TestWeightsAreRepeats(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(1, 1))
-	const n = 400
-	p, y, noise, g := make([]float64, n), make([]float64, n), make([]float64, n), make([]string, n)
-	for i := range p {
-		p[i], noise[i], g[i] = rng.Float64(), rng.Float64(), string(rune('a'+i/2))
-		if rng.Float64() < p[i] {
-			y[i] = 1
+	metrics := map[string]func(c *column, w []float64) float64{
+		"auc": (*column).auc, "ap": (*column).ap, "brier": (*column).brier, "log loss": (*column).meanLogLoss,
+		"ece": (*column).ece, "gap": (*column).gap, "spearman": (*column).spearman, "gini": (*column).gini,
+		"absolute": (*column).meanAbsolute, "ratio": (*column).sumRatio,
+		"lift": func(c *column, w []float64) float64 { return c.lift(w, .3) },
+		"f1": func(c *column, w []float64) float64 {
+			from := make([]float64, len(w))
+			for i := range from {
+				from[i] = .4
+			}
+			return c.confusion(from, w).f1()
+		},
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p, y := draw(t)
+		w := make([]float64, len(p))
+		var ps, ys []float64
+		for i := range w {
+			w[i] = float64(rapid.IntRange(0, 3).Draw(t, "times"))
+			for range int(w[i]) {
+				ps, ys = append(ps, p[i]), append(ys, y[i])
+			}
 		}
-	}
-	models := []Prediction{{Name: "noise", Score: noise, Probability: true}, {Name: "model", Score: p, Probability: true}}
-	a, b := Classifiers(models, y, g, 5), Classifiers(models, y, g, 5)
-	ja, errA := json.Marshal(a)
-	jb, errB := json.Marshal(b)
-	if errA != nil || errB != nil || !bytes.Equal(ja, jb) {
-		t.Fatalf("one seed gave two intervals (%v, %v)", errA, errB)
-	}
-	m := a[1]
-	if !(m.AUC.Low < m.AUC.Value && m.AUC.Value < m.AUC.High) || m.AUCAhead.Low <= 0 || a[0].AUCAhead.Value != 0 {
-		t.Errorf("AUC %v, ahead %v", m.AUC, m.AUCAhead)
-	}
+		weighted, repeated := newColumn(p, y), newColumn(ps, ys)
+		for name, f := range metrics {
+			if got, want := f(weighted, w), f(repeated, ones(len(ps))); !same(got, want) {
+				t.Fatalf("%s: %v weighted, %v repeated", name, got, want)
+			}
+		}
+	})
 }
 
-func TestReportIsOnePageAndJSON(t *testing.T) {
+func TestBestF1AgainstAllThresholds(t *testing.T) {
 	t.Parallel()
-	r := &Report{Format: 1, Split: "customers", ChurnRate: Number(math.NaN()), Notes: map[string]string{"<k>": "<v>"},
-		Churn:       []Classifier{{Name: "<script>", AUC: Figure{.7, .6, .8}, Brier: unknown()}},
-		Reliability: []Bin{{N: 3, Mean: .2, Rate: .3}, {N: 5, Mean: .6, Rate: .5}}, Gains: Gains([]float64{2, 1}, []float64{3, 1}, 2)}
-	b, err := r.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var back Report
-	if err := json.Unmarshal(b, &back); err != nil || !math.IsNaN(float64(back.ChurnRate)) || back.Churn[0].AUC.Value != .7 {
-		t.Fatalf("read back %+v, %v", back, err)
-	}
-	page, err := r.HTML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, bad := range []string{"<script>", "<k>", "NaN", "http"} {
-		if bytes.Contains(page, []byte(bad)) {
-			t.Errorf("the page holds %s", bad)
+	rapid.Check(t, func(t *rapid.T) {
+		p, y := draw(t)
+		c := newColumn(p, y)
+		f1 := func(cut float64) float64 {
+			from := make([]float64, len(p))
+			for i := range from {
+				from[i] = cut
+			}
+			return c.confusion(from, ones(len(p))).f1()
 		}
-	}
-	if n := bytes.Count(page, []byte("<svg")); n != 2 {
-		t.Errorf("%d plots, want 2", n)
-	}
+		if sum(y) == 0 {
+			return
+		}
+		got := f1(BestF1(p, y))
+		for k := range 13 {
+			if other := f1(float64(k) / 12); other > got+1e-12 {
+				t.Fatalf("F1 %v at %v, %v at %v", got, BestF1(p, y), other, float64(k)/12)
+			}
+		}
+	})
 }

@@ -52,17 +52,19 @@ func (c *Check) reason() string {
 		return fmt.Sprintf("%+.4f", float64(n))
 	}
 	d := &c.Difference
-	return fmt.Sprintf("%s: the difference is %s (%s to %s), its %s has to be %s", c.Name, say(d.Value), say(d.Low), say(d.High), c.judged(), c.limit())
+	return fmt.Sprintf("%s: the difference is %s (%s to %s), its %s has to be %s", c.Name, say(d.Value), say(d.Low), say(d.High), c.JudgedWords(), c.LimitWords())
 }
 
-func (c *Check) judged() string {
+// JudgedWords names the number that is compared.
+func (c *Check) JudgedWords() string {
 	if c.Judged == judgedLow {
 		return "lower bound"
 	}
 	return "value"
 }
 
-func (c *Check) limit() string {
+// LimitWords says what it has to be.
+func (c *Check) LimitWords() string {
 	if c.Metric == metricBrier {
 		return fmt.Sprintf("at most %g", c.Limit)
 	}
@@ -76,50 +78,55 @@ const (
 	judgedValue = "value"
 )
 
-// What the gate asks for: issue by issue the model is ahead of recency in
-// ROC-AUC, not inferior to any baseline by the margin, and its Brier score is
-// not worse than that of any baseline which is a probability.
+// What the gate asks for: that the model is ahead of recency in ROC-AUC, not
+// inferior to any baseline by the margin, and in Brier score not worse by more
+// than the margin than any baseline that is a probability.
 const (
-	gateSamples  = 1000
-	marginAUC    = -.01
-	marginBrier  = .002
-	gateInterval = .95
+	marginAUC   = -.01
+	marginBrier = .002
+	gateLevel   = .95
 )
 
-// Judge holds a model against baselines on the same rows by paired bootstrap
-// over groups. The first baseline is recency, which the model has to be ahead of.
-// The differences in ROC-AUC are judged by the lower bound of their two-sided
-// 95 % interval, those in Brier score by their value.
-func Judge(model Prediction, baselines []Prediction, label []float64, groups []string, seed uint64) *Gate {
-	all := append([]Prediction{model}, baselines...)
-	values, drawn := resample(all, label, groups, gateSamples, seed, []func(p, y []float64) float64{AUC, Brier})
-	less := func(m, k int) Figure {
-		d := make([]float64, gateSamples)
-		for s := range d {
-			d[s] = drawn[0][k][s] - drawn[m][k][s]
-		}
-		return interval(values[0][k]-values[m][k], d)
-	}
-	g := &Gate{Passed: true, Samples: gateSamples, Level: gateInterval}
-	add := func(c Check, passed bool) {
-		c.Passed = passed
-		g.Checks = append(g.Checks, c)
-		g.Passed = g.Passed && passed
-	}
+// newGate has the differences of the model and each baseline measured. auc and
+// brier are the numbers of the figures: the baselines in order, then the model.
+// The first baseline is the one to be ahead of. Differences in ROC-AUC are judged
+// by the lower bound of their interval, those in Brier score by their value.
+func newGate(p *panel, baselines []Prediction, auc, brier []int) *Gate {
+	g := &Gate{Samples: samples, Level: gateLevel}
 	for b, base := range baselines {
-		auc := less(b+1, 0)
-		name := "ROC-AUC not inferior to " + base.Name
-		limit := marginAUC
+		c := Check{Name: "ROC-AUC not inferior to " + base.Name, Metric: metricAUC, Against: base.Name, Judged: judgedLow, Limit: marginAUC}
 		if b == 0 {
-			name, limit = "ROC-AUC ahead of "+base.Name, 0
+			c.Name, c.Limit = "ROC-AUC ahead of "+base.Name, 0
 		}
-		add(Check{Name: name, Metric: metricAUC, Against: base.Name, Difference: auc, Judged: judgedLow, Limit: limit}, float64(auc.Low) > limit)
+		g.Checks = append(g.Checks, c)
 	}
-	for b, base := range baselines {
+	for _, base := range baselines {
 		if base.Probability {
-			d := less(b+1, 1)
-			add(Check{Name: "Brier score not worse than of " + base.Name, Metric: metricBrier, Against: base.Name, Difference: d, Judged: judgedValue, Limit: marginBrier}, float64(d.Value) <= marginBrier)
+			g.Checks = append(g.Checks, Check{Name: "Brier score not worse than of " + base.Name, Metric: metricBrier, Against: base.Name, Judged: judgedValue, Limit: marginBrier})
+		}
+	}
+	model, k := len(baselines), len(baselines)
+	for b, base := range baselines {
+		p.less(&g.Checks[b].Difference, auc[model], auc[b])
+		if base.Probability {
+			p.less(&g.Checks[k].Difference, brier[model], brier[b])
+			k++
 		}
 	}
 	return g
+}
+
+// decide compares the differences with their limits. What is not determined
+// does not pass.
+func (g *Gate) decide() {
+	g.Passed = len(g.Checks) > 0
+	for k := range g.Checks {
+		c := &g.Checks[k]
+		if c.Metric == metricAUC {
+			c.Passed = float64(c.Difference.Low) > c.Limit
+		} else {
+			c.Passed = float64(c.Difference.Value) <= c.Limit
+		}
+		g.Passed = g.Passed && c.Passed
+	}
 }

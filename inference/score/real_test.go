@@ -73,7 +73,7 @@ func TestRealEncoder(t *testing.T) {
 		{Name: "toys", Products: []string{"wooden train", "teddy bear"}},
 		{Name: "books", Products: []string{"crime novel", "cookery book"}},
 	}
-	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Embedder: e, Folds: 2, Epochs: 2, Rounds: 10, Trials: 1, Hidden: 4, TestShare: .3})
+	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Embedder: e, Folds: 2, Epochs: 2, Rounds: 10, Trials: 1, Hidden: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestRealEncoder(t *testing.T) {
 	for _, n := range []string{onnx.GraphFile, onnx.TokenizerFile, onnx.FactsFile} {
 		files[n] = filepath.Join(dir, n)
 	}
-	b, err := bundle.Write(filepath.Join(dir, "bundle"), bundle.Contents{Heads: r.Model, Evaluation: r.JSON, Report: r.HTML, Files: files})
+	b, err := bundle.Write(filepath.Join(dir, "bundle"), bundle.Contents{Heads: r.Model, Evaluation: r.JSON, Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}

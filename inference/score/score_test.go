@@ -47,7 +47,7 @@ var trained = sync.OnceValues(func() (*bundle.Bundle, error) {
 	if err := os.WriteFile(file, []byte("graph"), 0o600); err != nil {
 		return nil, err
 	}
-	return bundle.Write(filepath.Join(dir, "b"), bundle.Contents{Heads: r.Model, Evaluation: r.JSON, Report: r.HTML,
+	return bundle.Write(filepath.Join(dir, "b"), bundle.Contents{Heads: r.Model, Evaluation: r.JSON,
 		Files: map[string]string{bundle.EncoderFile: file, bundle.TokenizerFile: file}})
 })
 

@@ -26,6 +26,9 @@ type Dataset struct {
 	Feedback []Labelled
 	// Catalogue gives the categories of interests; without it there are none.
 	Catalogue []Category
+	// Groups cut the rows into groups that the report looks at one by one: the name
+	// of a dimension, such as country, to the group of each row.
+	Groups map[string][]string
 }
 
 // Labelled is a text and whether its mood is positive.
@@ -51,10 +54,11 @@ type sample struct {
 	first      []int // row number of each table's first row
 	texts      []string
 	embeddings [][]float32
+	groups     map[string][]string
 }
 
 func open(d *Dataset, texts score.Texts) (*sample, error) {
-	s := &sample{}
+	s := &sample{groups: d.Groups}
 	for _, rec := range d.Rows {
 		t := new(features.Table)
 		if err := t.Bind(rec); err != nil {
@@ -82,6 +86,9 @@ func open(d *Dataset, texts score.Texts) (*sample, error) {
 	}
 	if len(d.Churn) != s.n || len(d.Spend) != s.n {
 		return nil, fmt.Errorf("training: %d rows have %d churn and %d spend labels", s.n, len(d.Churn), len(d.Spend))
+	}
+	if err := checkGroups(d.Groups, s.n); err != nil {
+		return nil, err
 	}
 	s.churn, s.spend = make([]float64, s.n), make([]float64, s.n)
 	for i, c := range d.Churn {

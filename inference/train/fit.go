@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 
+	"profilestream/inference/eval"
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
 	"profilestream/inference/text"
@@ -19,6 +20,7 @@ type learnt struct {
 	*heads.Model
 	withText heads.Set
 	textUsed bool
+	bestF1   float64 // the probability from which calling rows churners has the best F1
 }
 
 // fit makes a model of the rows: standardisation, text components, both sets of
@@ -58,7 +60,7 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	if l.textUsed = s.embeddings != nil && full.loss < bare.loss; !l.textUsed {
 		m.Full, full = m.Numeric.Widened(x.Cols), bare
 	}
-	m.Bands = full.bands()
+	m.Bands, l.bestF1 = full.bands(), eval.BestF1(full.churn, churn)
 	return l, nil
 }
 

@@ -2,72 +2,144 @@ package train
 
 import (
 	"context"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"profilestream/inference/eval"
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
 )
 
-// judge measures the model, the heads with and without text, its parts and the baselines
-// on the test rows.
-func (s *sample) judge(ctx context.Context, m *learnt, sp *split, o *Options) (*eval.Report, error) {
+// outcome is what a model fitted on one split says about its test rows, beside
+// the baselines fitted on the same rows.
+type outcome struct {
+	split
+	model            *learnt
+	full, bare, read *scores
+	base             *baselines
+}
+
+// test fits a model on every split, some at once, and predicts the test rows.
+// The outcomes are in the order of the splits.
+func (s *sample) test(ctx context.Context, p *plan, o *Options) ([]*outcome, error) {
+	out := make([]*outcome, len(p.splits))
+	var mu sync.Mutex
+	n, total := 0, len(p.splits)*fitSteps(o)
+	step := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		o.Progress("fitting for the test", n, total)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for k := range p.splits {
+		g.Go(func() (err error) {
+			out[k], err = s.outcome(ctx, &p.splits[k], o, step)
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
+func (s *sample) outcome(ctx context.Context, sp *split, o *Options, step func()) (*outcome, error) {
+	m, err := s.fit(ctx, sp.train, o, step)
+	if err != nil {
+		return nil, err
+	}
 	x, err := s.inputs(m.Model, sp.test)
 	if err != nil {
 		return nil, err
 	}
-	n := len(sp.test)
-	full, bare := newScores(&m.Full, x), newScores(&m.Numeric, x.Narrow(len(features.Inputs)))
-	read := newScores(&m.withText, x)
 	base, err := s.baselines(ctx, sp, o)
 	if err != nil {
 		return nil, err
 	}
-	churn := []eval.Prediction{
-		{Name: "recency", Score: base.recency, Probability: true},
-		{Name: "rfm logistic", Score: base.rfm, Probability: true},
-		{Name: "model", Score: full.churn, Probability: true},
-		{Name: "numbers alone", Score: bare.churn, Probability: true},
-		{Name: "numbers and text", Score: read.churn, Probability: true},
-		{Name: "part: linear", Score: full.parts[heads.PartLinear], Probability: true},
-		{Name: "part: mlp", Score: full.parts[heads.PartMLP], Probability: true},
-		{Name: "part: trees", Score: full.parts[heads.PartForest], Probability: true},
-	}
-	value := []eval.Prediction{
-		{Name: "spend of the last 90 days", Score: base.spend90},
-		{Name: "model", Score: full.value, Probability: true},
-		{Name: "numbers alone", Score: bare.value, Probability: true},
-		{Name: "numbers and text", Score: read.value, Probability: true},
-	}
-	if base.silent != nil {
-		churn = append(churn, eval.Prediction{Name: "BG/NBD", Score: base.silent, Probability: true})
-		value = append(value, eval.Prediction{Name: "BG/NBD and Gamma-Gamma", Score: base.bought, Probability: true})
-	}
-	baselines := []eval.Prediction{churn[0], churn[1]}
-	if base.silent != nil {
-		baselines = append(baselines, churn[len(churn)-1])
-	}
-	y, spend, users := pick(s.churn, sp.test), pick(s.spend, sp.test), pick(s.users, sp.test)
-	var churned float64
-	distinct := map[string]bool{}
-	for i, v := range y {
-		churned += v
-		distinct[users[i]] = true
-	}
-	b := &m.Bands
-	return &eval.Report{
-		Format: 1, Split: sp.words, TrainRows: len(sp.train), TestRows: n, TestUsers: len(distinct),
-		ChurnRate:   eval.Number(churned / float64(n)),
-		Gate:        eval.Judge(churn[2], baselines, y, users, o.Seed),
-		Churn:       eval.Classifiers(churn, y, users, o.Seed),
-		Value:       eval.Spenders(value, spend, users, o.Seed),
-		Bands:       eval.Bands(full.churn, y, []float64{b.ChurnMedium, b.ChurnHigh}, []string{"low", "medium", "high"}),
-		Reliability: eval.Reliability(full.churn, y, 10),
-		Gains:       eval.Gains(full.value, spend, 20),
-		Notes: map[string]string{
-			"model":     "fitted without the test's customers; the bundle's own is fitted on all rows in the same way",
-			"intervals": "95 %, percentile bootstrap over customers",
-		},
+	return &outcome{
+		split: *sp, model: m, base: base,
+		full: newScores(&m.Full, x), bare: newScores(&m.Numeric, x.Narrow(len(features.Inputs))), read: newScores(&m.withText, x),
 	}, nil
+}
+
+// pool joins a column of all outcomes.
+func pool(outs []*outcome, f func(*outcome) []float64) []float64 {
+	var all []float64
+	for _, u := range outs {
+		all = append(all, f(u)...)
+	}
+	return all
+}
+
+// each repeats a number of every outcome for its test rows.
+func each(outs []*outcome, f func(*outcome) float64) []float64 {
+	return pool(outs, func(u *outcome) []float64 { return slices.Repeat([]float64{f(u)}, len(u.test)) })
+}
+
+// judge measures the pooled outcomes: the model, the heads with and without
+// text, its parts and the baselines.
+func (s *sample) judge(outs []*outcome, p *plan, o *Options) *eval.Report {
+	var rows []int
+	timed := true // whether every split has its lifetime model
+	for _, u := range outs {
+		rows = append(rows, u.test...)
+		timed = timed && u.base.silent != nil
+	}
+	churn := func(name string, f func(*outcome) []float64) eval.Prediction {
+		return eval.Prediction{Name: name, Score: pool(outs, f), Probability: true}
+	}
+	t := &eval.Test{
+		Users: pick(s.users, rows), Churn: pick(s.churn, rows), Spend: pick(s.spend, rows), Seed: o.Seed,
+		Model: churn("model", func(u *outcome) []float64 { return u.full.churn }),
+		Value: churn("model", func(u *outcome) []float64 { return u.full.value }),
+		Baselines: []eval.Prediction{
+			churn("recency", func(u *outcome) []float64 { return u.base.recency }),
+			churn("rfm logistic", func(u *outcome) []float64 { return u.base.rfm }),
+			{Name: "spend of the last 90 days", Score: pool(outs, func(u *outcome) []float64 { return negated(u.base.spend90) })},
+		},
+		ValueBaselines: []eval.Prediction{{Name: "spend of the last 90 days", Score: pool(outs, func(u *outcome) []float64 { return u.base.spend90 })}},
+		Variants: []eval.Prediction{
+			churn("numbers alone", func(u *outcome) []float64 { return u.bare.churn }),
+			churn("numbers and text", func(u *outcome) []float64 { return u.read.churn }),
+			churn("part: linear", func(u *outcome) []float64 { return u.full.parts[heads.PartLinear] }),
+			churn("part: mlp", func(u *outcome) []float64 { return u.full.parts[heads.PartMLP] }),
+			churn("part: trees", func(u *outcome) []float64 { return u.full.parts[heads.PartForest] }),
+		},
+		ValueVariants: []eval.Prediction{
+			churn("numbers alone", func(u *outcome) []float64 { return u.bare.value }),
+			churn("numbers and text", func(u *outcome) []float64 { return u.read.value }),
+		},
+		Medium:     each(outs, func(u *outcome) float64 { return u.model.Bands.ChurnMedium }),
+		High:       each(outs, func(u *outcome) float64 { return u.model.Bands.ChurnHigh }),
+		ValueMid:   each(outs, func(u *outcome) float64 { return u.model.Bands.ValueMid }),
+		ValueHigh:  each(outs, func(u *outcome) float64 { return u.model.Bands.ValueHigh }),
+		BestF1:     each(outs, func(u *outcome) float64 { return u.model.bestF1 }),
+		Dimensions: s.dimensions(rows),
+	}
+	if timed {
+		t.Baselines = append(t.Baselines, churn("BG/NBD", func(u *outcome) []float64 { return u.base.silent }))
+		t.ValueBaselines = append(t.ValueBaselines, churn("BG/NBD and Gamma-Gamma", func(u *outcome) []float64 { return u.base.bought }))
+	}
+	if s.embeddings != nil {
+		t.WithText, t.WithoutText, t.ValueWithText, t.ValueNoText = t.Variants[1], t.Variants[0], t.ValueVariants[1], t.ValueVariants[0]
+	}
+	r := t.Report()
+	r.Split, r.TrainRows = p.words, s.n
+	r.Notes = map[string]string{
+		"model":     "each test row is predicted by a model fitted without its customer; the bundle's own is fitted on all rows in the same way",
+		"intervals": "two-sided 95 %, percentile bootstrap over customers, the same samples for every figure",
+	}
+	return r
+}
+
+func negated(v []float64) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = -x
+	}
+	return out
 }
 
 // scores are the predictions of one set of heads.

@@ -15,7 +15,7 @@ type Options struct {
 	Texts      score.Texts    // rendering of windows and items; text.NewRows()
 	Embedder   score.Embedder // nil: the text components are zero
 	Folds      int            // of cross-fitting; 4
-	TestShare  float64        // of customers; .2
+	TestFolds  int            // parts of the customers that are tested in turn; 4
 	Components int            // of the text; 16
 	Epochs     int            // most epochs of an MLP; 24
 	Rounds     int            // most trees of a forest; 240
@@ -30,7 +30,7 @@ type Options struct {
 
 func (o *Options) setDefaults() error {
 	set(&o.Folds, 4)
-	set(&o.TestShare, .2)
+	set(&o.TestFolds, 4)
 	set(&o.Components, 16)
 	set(&o.Epochs, 24)
 	set(&o.Rounds, 240)
@@ -46,8 +46,8 @@ func (o *Options) setDefaults() error {
 	switch {
 	case o.Folds < 2:
 		return fmt.Errorf("training: %d folds, at least 2", o.Folds)
-	case o.TestShare < 0 || o.TestShare > .9:
-		return fmt.Errorf("training: a test share of %v", o.TestShare)
+	case o.TestFolds < 2:
+		return fmt.Errorf("training: %d folds to test, at least 2", o.TestFolds)
 	}
 	return nil
 }

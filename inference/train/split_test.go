@@ -22,50 +22,85 @@ func opened(t *testing.T, d *Dataset) *sample {
 	return s
 }
 
-// TestSplitsKeepCustomersAndTimeApart: nobody is on both sides, and where the
-// cut-offs allow it the labels of training end before the test begins.
+// TestSplitsKeepCustomersAndTimeApart: everybody is tested once an origin, nobody
+// is on both sides, and where the cut-offs allow it the labels of training end
+// before the test begins.
 func TestSplitsKeepCustomersAndTimeApart(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
-	shop := fixture.New(300, 5, 2) // cut-offs 30 days apart
-	s := opened(t, &Dataset{Rows: []arrow.Record{shop.Rows}, Churn: shop.Churn, Spend: shop.Spend})
 	for name, c := range map[string]struct {
+		cutoffs int // 30 days apart
 		horizon time.Duration
-		strict  bool
+		origins []int // of the cut-offs, those that are tested
+		words   string
 	}{
-		"room for the horizon": {60 * day, true},
-		"no room":              {500 * day, false},
+		"room for two origins": {5, 60 * dayLength, []int{3, 4}, "labels of training end before"},
+		"room for one":         {4, 90 * dayLength, []int{3}, "labels of training end before"},
+		"no room":              {4, 500 * dayLength, []int{3}, "labels of training overlap it"},
+		"one cut-off":          {1, 60 * dayLength, []int{0}, "one cut-off"},
 	} {
-		sp := s.hold(.3, c.horizon, 1)
-		if len(sp.test) < 40 || len(sp.train) < 100 {
-			t.Fatalf("%s: %d train, %d test rows", name, len(sp.train), len(sp.test))
-		}
-		begins, tested := s.cutoff[sp.test[0]], map[string]bool{}
-		for _, i := range sp.test {
-			tested[s.users[i]] = true
-			if s.cutoff[i] != begins {
-				t.Fatalf("%s: the test has two cut-offs", name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shop := fixture.New(300, c.cutoffs, 2)
+			s := opened(t, &Dataset{Rows: []arrow.Record{shop.Rows}, Churn: shop.Churn, Spend: shop.Spend})
+			const folds = 3
+			p := s.rolling(folds, c.horizon, 1)
+			if !strings.Contains(p.words.Words, c.words) || len(p.words.Origins) != len(c.origins) || len(p.splits) != folds*len(c.origins) {
+				t.Fatalf("%d splits, described as %+v", len(p.splits), p.words)
 			}
-		}
-		for _, i := range sp.train {
-			ends := s.cutoff[i]
-			if c.strict {
-				ends += c.horizon.Milliseconds()
+			tested := map[int64]map[string]bool{}
+			for k := range p.splits {
+				checkSplit(t, s, &p.splits[k], c.horizon, strings.Contains(c.words, "end before"), c.cutoffs == 1)
+				for _, i := range p.splits[k].test {
+					of := tested[s.cutoff[i]]
+					if of == nil {
+						of = map[string]bool{}
+						tested[s.cutoff[i]] = of
+					}
+					if of[s.users[i]] {
+						t.Fatalf("%s is tested twice at one time", s.users[i])
+					}
+					of[s.users[i]] = true
+				}
 			}
-			if tested[s.users[i]] || s.cutoff[i] >= begins || ends > begins {
-				t.Fatalf("%s: row %d of training reaches into the test", name, i)
+			for _, at := range c.origins {
+				if n := len(tested[fixture.Start+int64(at)*30*dayMillis]); n != 300 {
+					t.Errorf("%d of 300 customers are tested as of cut-off %d", n, at)
+				}
 			}
-		}
-		if got := strings.Contains(sp.words, "labels of training end"); got != c.strict {
-			t.Errorf("%s: the report says %q", name, sp.words)
-		}
-		fold, of := s.folds(sp.train, 4, 1), map[string]int{}
-		for k, i := range sp.train {
-			if f, ok := of[s.users[i]]; ok && f != fold[k] {
-				t.Fatalf("%s: a customer is in two folds", name)
+			if len(tested) != len(c.origins) {
+				t.Errorf("tested as of %d times, want %d", len(tested), len(c.origins))
 			}
-			of[s.users[i]] = fold[k]
+		})
+	}
+}
+
+func checkSplit(t *testing.T, s *sample, sp *split, horizon time.Duration, apart, together bool) {
+	t.Helper()
+	if len(sp.test) < 60 || len(sp.train) < 150 {
+		t.Fatalf("%d train, %d test rows", len(sp.train), len(sp.test))
+	}
+	begins, tested := s.cutoff[sp.test[0]], map[string]bool{}
+	for _, i := range sp.test {
+		tested[s.users[i]] = true
+		if s.cutoff[i] != begins {
+			t.Fatal("a split has two times of testing")
 		}
+	}
+	for _, i := range sp.train {
+		ends := s.cutoff[i]
+		if apart {
+			ends += horizon.Milliseconds()
+		}
+		if tested[s.users[i]] || !together && s.cutoff[i] >= begins || ends > begins {
+			t.Fatalf("row %d of training reaches into the test", i)
+		}
+	}
+	fold, of := s.folds(sp.train, 4, 1), map[string]int{}
+	for k, i := range sp.train {
+		if f, ok := of[s.users[i]]; ok && f != fold[k] {
+			t.Fatal("a customer is in two folds")
+		}
+		of[s.users[i]] = fold[k]
 	}
 }
 
@@ -101,6 +136,7 @@ func TestUnusableDataAreRefused(t *testing.T) {
 		"too few of one": func(d *Dataset) { clear(d.Churn) },
 		"too few to":     func(d *Dataset) { clear(d.Spend) },
 		"no rows are":    func(d *Dataset) { *d = Dataset{} },
+		"groups of":      func(d *Dataset) { d.Groups = map[string][]string{"country": {"one"}} },
 		"rows to learn": func(d *Dataset) {
 			d.Rows[0] = d.Rows[0].NewSlice(0, 30)
 			d.Churn = d.Churn[:30]

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,16 +13,15 @@ import (
 type Result struct {
 	Model  *heads.Model
 	Report *eval.Report
-	// JSON and HTML are the files of the bundle.
-	JSON, HTML []byte
+	JSON   []byte // evaluation.json
 }
 
 // defaultHorizon is the horizon of the contract's value.
 const defaultHorizon = 90 * 24 * time.Hour
 
-// Train fits a model twice: once without the test rows, to evaluate it and the
-// baselines on them, and once on all rows, which is the model returned. Errors
-// say what the data lack.
+// Train fits a model on every split of the test, to evaluate it and the
+// baselines on rows of other customers and later times, and once on all rows,
+// which is the model returned. Errors say what the data lack.
 func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -42,18 +40,17 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	sp := s.hold(o.TestShare, o.horizon, o.Seed)
-	if len(sp.test) == 0 {
-		return nil, errors.New("training: no rows are left for the test: more customers or a larger test share are needed")
+	p := s.rolling(o.TestFolds, o.horizon, o.Seed)
+	if err := p.check(); err != nil {
+		return nil, err
 	}
-	judged, err := s.fit(ctx, sp.train, &o, counter(&o, "fitting for the test"))
+	outs, err := s.test(ctx, &p, &o)
 	if err != nil {
 		return nil, err
 	}
-	report, err := s.judge(ctx, judged, &sp, &o)
-	if err != nil {
-		return nil, err
-	}
+	o.Progress("measuring", 0, 1)
+	report := s.judge(outs, &p, &o)
+	o.Progress("measuring", 1, 1)
 	all := make([]int, s.n)
 	for i := range all {
 		all[i] = i
@@ -63,6 +60,9 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 		return nil, err
 	}
 	report.Notes["effects"] = heads.MethodWords(m.Full.Churn.Ensemble.Methods())
+	if report.Text != nil {
+		report.Text.Used = m.textUsed
+	}
 	report.Notes["text"] = "left out of the bundle's model: it does not lower the held-out loss"
 	if m.textUsed {
 		report.Notes["text"] = "used by the bundle's model: it lowers the held-out loss"
@@ -104,9 +104,6 @@ func texts(ctx context.Context, m *heads.Model, r *eval.Report, d *Dataset, o *O
 func finish(m *heads.Model, r *eval.Report) (*Result, error) {
 	out := &Result{Model: m, Report: r}
 	var err error
-	if out.JSON, err = r.Encode(); err != nil {
-		return nil, err
-	}
-	out.HTML, err = r.HTML()
+	out.JSON, err = r.Encode()
 	return out, err
 }

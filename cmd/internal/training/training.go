@@ -18,6 +18,7 @@ import (
 	"profilestream/cmd/internal/simulate"
 	"profilestream/cmd/internal/stage"
 	"profilestream/inference/bundle"
+	"profilestream/inference/eval"
 	"profilestream/inference/train"
 )
 
@@ -39,6 +40,8 @@ type Options struct {
 
 // Train reads the history, fits the heads and writes the bundle.
 func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle, err error) {
+	cost := newMeter(o.Progress)
+	o.Progress = cost.step
 	h, err := Load(ctx, cfg, o.History, o.Progress)
 	if err != nil {
 		return nil, err
@@ -77,7 +80,23 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 	if err != nil {
 		return nil, err
 	}
-	return bundle.Write(o.Out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Report: res.HTML, Files: stage.EncoderFiles(o.Encoder)})
+	c := cost.done()
+	texts := enc.Stats()
+	c.Events, c.Rows, c.Texts, c.Encoded = h.Len(), len(d.Churn), int64(texts.Texts), int64(texts.Misses)
+	return o.write(res, c)
+}
+
+// write puts the model, its report and its cost into the bundle.
+func (o *Options) write(res *train.Result, cost *eval.Cost) (*bundle.Bundle, error) {
+	page, err := res.Report.HTML(cost)
+	if err != nil {
+		return nil, err
+	}
+	spent, err := cost.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Write(o.Out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Report: page, Cost: spent, Files: stage.EncoderFiles(o.Encoder)})
 }
 
 // Load reads a history and shows its progress.
@@ -101,7 +120,7 @@ func Load(ctx context.Context, cfg *config.Config, path string, progress func(st
 // dataset labels the rows and gathers the texts that the heads learn from.
 func (o *Options) dataset(h *history.History, rows []arrow.Record) (train.Dataset, error) {
 	l := h.Labels(rows, o.Horizon)
-	d := train.Dataset{Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: o.Horizon}
+	d := train.Dataset{Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: o.Horizon, Groups: h.Groups(rows)}
 	info, err := os.Stat(o.History)
 	if err != nil {
 		return d, err
