@@ -33,7 +33,7 @@ type deadLetter struct {
 }
 
 func dlqCommand(s *shared) *cobra.Command {
-	c := &cobra.Command{Use: "dlq", Short: "Look at dead-lettered and late records"}
+	c := &cobra.Command{Use: "dlq", Short: "Look at dead-lettered and late records, send them again"}
 	var late bool
 	c.PersistentFlags().BoolVar(&late, "late", false, "the late topic instead of the DLQ")
 	var reason string
@@ -86,7 +86,7 @@ func dlqCommand(s *shared) *cobra.Command {
 			return printCounts(cmd.OutOrStdout(), counts)
 		},
 	}
-	c.AddCommand(ls, show, stats)
+	c.AddCommand(ls, show, stats, dlqReplayCommand(s))
 	return c
 }
 
@@ -135,8 +135,12 @@ func (s *shared) showDeadLetter(cmd *cobra.Command, late bool, args []string) er
 	return err
 }
 
-// deadLetters calls fn for each record of the DLQ or late topic of the run.
 func (s *shared) deadLetters(ctx context.Context, stderr io.Writer, late bool, fn func(d *deadLetter, value []byte) error) error {
+	return s.diverted(ctx, stderr, late, func(d *clickhouse.Diverted) error { return fn(newDeadLetter(d), d.Value) })
+}
+
+// diverted calls fn for each record of the DLQ or late topic of the run.
+func (s *shared) diverted(ctx context.Context, stderr io.Writer, late bool, fn func(d *clickhouse.Diverted) error) error {
 	cfg, c, err := s.kafka(stderr)
 	if err != nil {
 		return err
@@ -156,7 +160,7 @@ func (s *shared) deadLetters(ctx context.Context, stderr io.Writer, late bool, f
 			if err != nil {
 				return fmt.Errorf("%v@%d: %w", tp, r.Offset, err)
 			}
-			return fn(newDeadLetter(&d), d.Value)
+			return fn(&d)
 		})
 		if err != nil {
 			return err
