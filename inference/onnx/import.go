@@ -42,7 +42,7 @@ func Import(dir, out string) (Facts, error) {
 	if err != nil {
 		return Facts{}, fmt.Errorf("importing %s: %w", dir, err)
 	}
-	tok, err := readTokenizer(dir, c.Vocabulary)
+	tok, err := ReadTokenizer(dir, c.Vocabulary)
 	if err != nil {
 		return Facts{}, fmt.Errorf("importing %s: %w", dir, err)
 	}
@@ -98,9 +98,9 @@ func ReadFacts(dir string) (Facts, error) {
 	return f, nil
 }
 
-// readTokenizer returns dir's tokenizer.json, made from vocab.txt if need be, without padding and truncation: both
+// ReadTokenizer returns dir's tokenizer.json, made from vocab.txt if need be, without padding and truncation: both
 // belong to the caller, who knows the batch.
-func readTokenizer(dir string, vocabulary int) ([]byte, error) {
+func ReadTokenizer(dir string, vocabulary int) ([]byte, error) {
 	path := filepath.Join(dir, TokenizerFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -3,6 +3,8 @@ package onnx
 import (
 	"encoding/binary"
 	"math"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -114,4 +116,26 @@ func FuzzParseTensors(f *testing.F) {
 			_, _ = ts.Float32(dims, name)
 		}
 	})
+}
+
+func TestWrittenTensorsReadBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.safetensors")
+	want := []Tensor{{"b.weight", []int{2, 3}, []float32{1, 2, 3, 4, -5, .5}}, {"a.bias", []int{1}, []float32{7}}}
+	if err := WriteTensors(path, want); err != nil {
+		t.Fatal(err)
+	}
+	r, err := ReadTensors(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range want {
+		if got, err := r.Float32(w.Shape, w.Name); err != nil || !slices.Equal(got, w.Data) {
+			t.Errorf("%s: %v, %v", w.Name, got, err)
+		}
+	}
+	for name, bad := range map[string][]Tensor{"twice": {want[1], want[1]}, "shape": {{"x", []int{2}, []float32{1}}}} {
+		if err := WriteTensors(filepath.Join(t.TempDir(), "bad"), bad); err == nil {
+			t.Errorf("%s: was written", name)
+		}
+	}
 }

@@ -104,23 +104,23 @@ func (r *AdamRates) table() [8]float32 {
 	}
 }
 
-// Adam updates the weights w and their moments m and v, and zeroes the gradient g.
+// Adam updates the weights w and their moments m and v, and zeroes the gradient g, in
+// the caller's goroutine.
 func (e *Engine) Adam(w, g, m, v []float32, r *AdamRates) {
-	e.Chunks(len(w), chunk, func(_, _, lo, hi int) {
-		n := (hi - lo) &^ 7
-		if n > 0 {
-			e.set.adam(n, &w[lo], &g[lo], &m[lo], &v[lo], r)
-		}
-		if lo += n; lo < hi {
-			var t [4][8]float32
-			all := [4][]float32{w[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi]}
-			for i, x := range all {
-				copy(t[i][:], x)
-			}
-			e.set.adam(8, &t[0][0], &t[1][0], &t[2][0], &t[3][0], r)
-			for i, x := range all {
-				copy(x, t[i][:])
-			}
-		}
-	})
+	n := len(w) &^ 7
+	if n > 0 {
+		e.set.adam(n, &w[0], &g[0], &m[0], &v[0], r)
+	}
+	if n == len(w) {
+		return
+	}
+	var t [4][8]float32
+	all := [4][]float32{w[n:], g[n:], m[n:], v[n:]}
+	for i, x := range all {
+		copy(t[i][:], x)
+	}
+	e.set.adam(8, &t[0][0], &t[1][0], &t[2][0], &t[3][0], r)
+	for i, x := range all {
+		copy(x, t[i][:])
+	}
 }
