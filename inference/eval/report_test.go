@@ -101,7 +101,7 @@ func TestReportRepeatsAndHolds(t *testing.T) {
 		t.Fatalf("one seed gave two reports (%v, %v)", errA, errB)
 	}
 	m := r.Churn[3]
-	if m.Name != "model" || m.Kind != kindModel || !(m.AUC.Low < m.AUC.Value && m.AUC.Value < m.AUC.High) {
+	if m.Name != "model" || m.Kind != KindModel || !(m.AUC.Low < m.AUC.Value && m.AUC.Value < m.AUC.High) {
 		t.Errorf("the model's figures %+v", m)
 	}
 	if s := r.Churn[2]; !math.IsNaN(float64(s.Brier.Value)) || math.IsNaN(float64(s.AUC.Value)) {

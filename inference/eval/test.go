@@ -71,9 +71,9 @@ func distinct(users []string) int {
 
 // The kinds of models in a report.
 const (
-	kindModel    = "model"
-	kindBaseline = "baseline"
-	kindVariant  = "variant"
+	KindModel    = "model"
+	KindBaseline = "baseline"
+	KindVariant  = "variant"
 )
 
 // entry is a model with its place among the others.
@@ -85,11 +85,11 @@ type entry struct {
 func entries(baselines []Prediction, model Prediction, variants []Prediction) []entry {
 	var out []entry
 	for _, b := range baselines {
-		out = append(out, entry{b, kindBaseline})
+		out = append(out, entry{b, KindBaseline})
 	}
-	out = append(out, entry{model, kindModel})
+	out = append(out, entry{model, KindModel})
 	for _, v := range variants {
-		out = append(out, entry{v, kindVariant})
+		out = append(out, entry{v, KindVariant})
 	}
 	return out
 }
@@ -102,7 +102,7 @@ func (t *Test) classify(p *panel, r *Report, model *column) {
 	auc, brier := make([]int, len(all)), make([]int, len(all))
 	for m, e := range all {
 		col := model
-		if e.kind != kindModel {
+		if e.kind != KindModel {
 			col = newColumn(e.Score, t.Churn)
 		}
 		c := &r.Churn[m]
@@ -116,7 +116,7 @@ func (t *Test) classify(p *panel, r *Report, model *column) {
 // classifier measures one model and gives the numbers of its AUC and its Brier
 // score.
 func (p *panel) classifier(c *Classifier, e Prediction, col *column) (auc, brier int) {
-	*c = Classifier{Name: e.Name, Kind: kindModel, Brier: unknown(), LogLoss: unknown(), ECE: unknown()}
+	*c = Classifier{Name: e.Name, Kind: KindModel, Brier: unknown(), LogLoss: unknown(), ECE: unknown()}
 	auc = p.measure(&c.AUC, col.auc)
 	p.measure(&c.AP, col.ap)
 	p.measure(&c.Lift, func(w []float64) float64 { return col.lift(w, .1) })

@@ -30,15 +30,15 @@ func (s *sample) dimensions(rows []int) map[string][]string {
 	return out
 }
 
-// tenure names the time since the first event, in ms. The names sort by length.
+// tenure names the time since the first event, in ms. The names sort by time.
 func tenure(millis float64) string {
 	switch days := millis / dayMillis; {
 	case days < 30:
-		return "0-29 days"
+		return "000-029 days"
 	case days < 90:
-		return "30-89 days"
+		return "030-089 days"
 	case days < 180:
-		return "90-179 days"
+		return "090-179 days"
 	}
 	return "180 days and more"
 }
