@@ -98,6 +98,7 @@ func TestHelpExits0(t *testing.T) {
 	for _, c := range []string{
 		"ingest", "scorer", "sink", "engine", "profilectl", "profilectl demo", "profilectl simulate", "profilectl migrate",
 		"profilectl topics create", "profilectl topics list", "profilectl model import", "profilectl model show", "profilectl model list",
+		"profilectl model diff", "profilectl model promote", "profilectl model rollback",
 		"profilectl train", "profilectl score",
 	} {
 		t.Run(c, func(t *testing.T) {
