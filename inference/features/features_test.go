@@ -1,9 +1,11 @@
 package features_test
 
 import (
+	"context"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -31,6 +33,17 @@ func rows(n int) []int {
 	return out
 }
 
+// fit fits lifetime models and statistics to the first n rows.
+func fit(t testing.TB, table *features.Table, n int) *features.Standard {
+	t.Helper()
+	tables, all := []*features.Table{table}, [][]int{rows(n)}
+	life, err := features.FitLifetime(context.Background(), tables, all, 90*24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return features.Fit(tables, all, life)
+}
+
 func TestInputsDeriveFromTheFeatures(t *testing.T) {
 	t.Parallel()
 	seen, used := map[string]bool{}, map[string]bool{}
@@ -52,7 +65,7 @@ func TestStandardisedInputsAreCentred(t *testing.T) {
 	t.Parallel()
 	const n = 600
 	table := bound(t, fixture.New(n, 1, 3).Rows)
-	s := features.Fit([]*features.Table{table}, [][]int{rows(n)})
+	s := fit(t, table, n)
 	if err := s.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +78,7 @@ func TestStandardisedInputsAreCentred(t *testing.T) {
 		var sum, sq, k float64
 		for i := range n {
 			v := float64(x[i*d+j])
-			table.Raw(i, raw)
+			table.Raw(s.Lifetime, i, raw)
 			if math.IsNaN(raw[j]) {
 				if v != 0 {
 					t.Fatalf("missing %s of row %d became %v", in.Name, i, v)
@@ -86,7 +99,7 @@ func TestFillDoesNotDependOnTheRange(t *testing.T) {
 	const n = 50
 	rec := fixture.New(n, 1, 3).Rows
 	table := bound(t, rec)
-	s := features.Fit([]*features.Table{table}, [][]int{rows(n)})
+	s := fit(t, table, n)
 	d := len(features.Inputs)
 	whole, one := make([]float32, n*d), make([]float32, d)
 	if err := table.Fill(s, 0, n, whole, d); err != nil {
@@ -107,7 +120,7 @@ func TestFillDoesNotDependOnTheRange(t *testing.T) {
 func TestFillDoesNotAllocate(t *testing.T) {
 	rec := fixture.New(50, 1, 3).Rows
 	table := bound(t, rec)
-	s := features.Fit([]*features.Table{table}, [][]int{rows(50)})
+	s := fit(t, table, 50)
 	d := len(features.Inputs)
 	x := make([]float32, 50*d)
 	if got := testing.AllocsPerRun(20, func() {
@@ -127,7 +140,7 @@ func TestNotANumberIsRefusedByName(t *testing.T) {
 	cols := append([]arrow.Array(nil), rec.Columns()...)
 	cols[schemas.ColFeatures+schemas.Life(schemas.MeanOrderGapDays)] = b.NewArray()
 	table := bound(t, array.NewRecord(rec.Schema(), cols, 5))
-	s := features.Fit([]*features.Table{table}, [][]int{rows(5)})
+	s := fit(t, table, 5)
 	d := len(features.Inputs)
 	err := table.Fill(s, 0, 5, make([]float32, 5*d), d)
 	if err == nil || !strings.Contains(err.Error(), "mean_order_gap_days of row 2") {

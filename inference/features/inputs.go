@@ -18,14 +18,22 @@ const (
 	opPer              // signed log of a per b; 0 where b is 0
 	opOver             // log(1+a) - log(1+b); NULL where either is
 	opRate             // log(1 + a a year), b being the first_seen time
+
+	// Of the lifetime models, in the order of expectations; a is the number of
+	// orders.
+	opSilent   // log-odds of no purchase in the horizon
+	opRhythm   // log of the purchases a week while alive
+	opExpected // log(1 + purchases expected in the horizon)
+	opAmount   // log(1 + expected amount of a purchase)
+	opSpend    // log(1 + expected spend in the horizon)
 )
 
 // Input is one column of the matrix that the heads read.
 type Input struct {
 	// Name is unique and stable: a bundle lists the names it was trained on.
 	Name string
-	// Feature is the feature of schemas.Features that an effect of this
-	// input is reported under.
+	// Feature is the feature of schemas.Features, or LifetimeFeature, that an
+	// effect of this input is reported under.
 	Feature string
 	op      op
 	a, b    int
@@ -78,8 +86,14 @@ func list() []Input {
 	add("rate.", opRate, schemas.Life(schemas.OrdersTotal), first)
 	add("rate.", opRate, schemas.Life(schemas.RevenueTotal), first)
 	add("rate.", opRate, schemas.Life(schemas.EventsTotal), first)
+	for k, name := range []string{"silent", "rhythm", "expected", "amount", "spend"} {
+		in = append(in, Input{Name: "lifetime." + name, Feature: LifetimeFeature, op: opSilent + op(k), a: schemas.Life(schemas.OrdersTotal), b: -1})
+	}
 	return in
 }
+
+// firstLifetime is the position of the first lifetime input; they are the last.
+var firstLifetime = len(Inputs) - len(expectations{})
 
 // Names lists the names of the inputs in order.
 func Names() []string {

@@ -13,6 +13,8 @@ const limit = 6
 type Standard struct {
 	Mean    []float64 `json:"mean"`
 	Inverse []float64 `json:"inverse"` // 1 / standard deviation; 0 for a constant input
+	// Lifetime computes the lifetime inputs; nil where no model could be fitted.
+	Lifetime *Lifetime `json:"lifetime,omitempty"`
 }
 
 // Validate checks shape and finiteness.
@@ -25,7 +27,7 @@ func (s *Standard) Validate() error {
 			return fmt.Errorf("standardisation of input %s is not usable", Inputs[j].Name)
 		}
 	}
-	return nil
+	return s.Lifetime.validate()
 }
 
 func bad(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
@@ -35,15 +37,15 @@ func squash(z float64) float32 {
 }
 
 // Fit computes the statistics over the given rows of each table. Missing values
-// do not count.
-func Fit(tables []*Table, rows [][]int) *Standard {
+// do not count. life may be nil.
+func Fit(tables []*Table, rows [][]int, life *Lifetime) *Standard {
 	d := len(Inputs)
-	s := &Standard{Mean: make([]float64, d), Inverse: make([]float64, d)}
+	s := &Standard{Mean: make([]float64, d), Inverse: make([]float64, d), Lifetime: life}
 	n, sum, sq, row := make([]float64, d), make([]float64, d), make([]float64, d), make([]float64, d)
 	each := func(f func(j int, x float64)) {
 		for k, t := range tables {
 			for _, i := range rows[k] {
-				t.Raw(i, row)
+				t.Raw(life, i, row)
 				for j, x := range row {
 					if !bad(x) {
 						f(j, x)

@@ -192,22 +192,25 @@ func (t *Table) Value(feature, i int) float64 {
 }
 
 // Raw writes the inputs of row i, not standardised, to dst (len(Inputs));
-// missing values are NaN. It serves training.
-func (t *Table) Raw(i int, dst []float64) {
-	for j := range Inputs {
+// missing values are NaN, the lifetime inputs too where life is nil. It serves
+// training.
+func (t *Table) Raw(life *Lifetime, i int, dst []float64) {
+	for j := range firstLifetime {
 		x, ok := t.value(&Inputs[j], i)
 		if !ok {
 			x = math.NaN()
 		}
 		dst[j] = x
 	}
+	e := life.at(t, i)
+	copy(dst[firstLifetime:], e[:])
 }
 
 // Fill writes the standardised inputs of the rows [lo,hi) to dst, row-major
 // with the given stride (at least len(Inputs)). It fails where a value is not
 // finite, naming the input and the row, and allocates nothing else.
 func (t *Table) Fill(s *Standard, lo, hi int, dst []float32, stride int) error {
-	for j := range Inputs {
+	for j := range firstLifetime {
 		in, mean, inv := &Inputs[j], s.Mean[j], s.Inverse[j]
 		if c := &t.cols[in.a]; in.op == opLog && c.ints != nil && c.nulls == nil {
 			c.fillLogs(mean, inv, lo, hi, dst[j:], stride)
@@ -224,5 +227,22 @@ func (t *Table) Fill(s *Standard, lo, hi int, dst []float32, stride int) error {
 			dst[(i-lo)*stride+j] = z
 		}
 	}
+	for i := lo; i < hi; i++ {
+		s.fillLifetime(t, i, dst[(i-lo)*stride:])
+	}
 	return nil
+}
+
+// fillLifetime writes the standardised lifetime inputs of row i. Where there is
+// no expectation, they are the mean.
+func (s *Standard) fillLifetime(t *Table, i int, row []float32) {
+	e := s.Lifetime.at(t, i)
+	for k, x := range e {
+		j := firstLifetime + k
+		z := squash((x - s.Mean[j]) * s.Inverse[j])
+		if z != z {
+			z = 0
+		}
+		row[j] = z
+	}
 }

@@ -115,14 +115,18 @@ type Spend struct {
 
 // Value combines the churn score and the score of Amount.
 func (s *Spend) Value(churn, amount float64) float64 {
-	return s.Any.Probability(-churn) * s.Factor * math.Exp(min(s.MaxLog, max(s.MinLog, amount)))
+	return s.Any.Probability(-churn) * s.Factor * math.Exp(s.bounded(amount))
 }
+
+func (s *Spend) bounded(amount float64) float64 { return min(s.MaxLog, max(s.MinLog, amount)) }
 
 // Set is the heads for one kind of input: with text components, or numbers only.
 type Set struct {
 	Cols  int        `json:"cols"`
 	Churn Classifier `json:"churn"`
 	Spend Spend      `json:"spend"`
+	// Intervals of the spend; nil where none were fitted.
+	Intervals *Intervals `json:"intervals,omitempty"`
 }
 
 func (s *Set) validate() error {
@@ -149,7 +153,7 @@ func (s *Set) validate() error {
 	if s.Spend.Factor < 0 || s.Spend.MinLog > s.Spend.MaxLog || s.Spend.MaxLog > 60 {
 		return fmt.Errorf("spend: factor %v, logarithm in [%v,%v]", s.Spend.Factor, s.Spend.MinLog, s.Spend.MaxLog)
 	}
-	return nil
+	return s.Intervals.validate()
 }
 
 // Widened returns the same heads reading more inputs, which they ignore.

@@ -11,13 +11,16 @@ type MLPOptions struct {
 	Hidden      int
 	Epochs      int
 	Batch       int
-	Rate        float64 // of AdamW
+	Rate        float64 // of learning
 	WeightDecay float64
 	Dropout     float64 // of hidden units
-	Seed        uint64
+	// SGD takes plain gradient steps instead of AdamW's; Rate is then best some
+	// fifty times as large.
+	SGD  bool
+	Seed uint64
 }
 
-// FitMLP fits an MLP by AdamW with the given loss. After each epoch it calls
+// FitMLP fits an MLP by AdamW or plain SGD with the given loss. After each epoch it calls
 // epoch, whose false ends the training; the model it is given changes later.
 func FitMLP(ctx context.Context, x *Matrix, y []float64, loss Loss, o MLPOptions, epoch func(n int, m *MLP) bool) (*MLP, error) {
 	rng := rand.New(rand.NewPCG(o.Seed, 0x6d6c70))
@@ -149,8 +152,30 @@ func (t *mlpTrainer) back(row, h []float32, dz float32) {
 	}
 }
 
-// step applies AdamW to the gathered gradients and clears them.
+// step moves the parameters along the gathered gradients and clears them.
 func (t *mlpTrainer) step() {
+	if t.o.SGD {
+		t.descend()
+	} else {
+		t.adamw()
+	}
+	t.m.B2 = t.b2[0]
+}
+
+// descend is a step of SGD with decoupled weight decay.
+func (t *mlpTrainer) descend() {
+	rate := float32(t.o.Rate)
+	for p, w := range t.params {
+		g := t.grads[p]
+		for i := range w {
+			w[i] -= rate * (t.decay[p]*w[i] + g[i])
+			g[i] = 0
+		}
+	}
+}
+
+// adamw is a step of AdamW (Loshchilov, Hutter 2019).
+func (t *mlpTrainer) adamw() {
 	const b1, b2, eps = .9, .999, 1e-8
 	t.steps++
 	c1 := 1 - math.Pow(b1, float64(t.steps))
@@ -166,5 +191,19 @@ func (t *mlpTrainer) step() {
 			g[i] = 0
 		}
 	}
-	t.m.B2 = t.b2[0]
+}
+
+// Bag joins MLPs of the same inputs into one whose score is the mean of theirs.
+func Bag(members []*MLP) *MLP {
+	b := new(MLP)
+	share := 1 / float32(len(members))
+	for _, m := range members {
+		b.Hidden += m.Hidden
+		b.W1, b.B1 = append(b.W1, m.W1...), append(b.B1, m.B1...)
+		for _, w := range m.W2 {
+			b.W2 = append(b.W2, w*share)
+		}
+		b.B2 += m.B2 * share
+	}
+	return b
 }

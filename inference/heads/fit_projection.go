@@ -113,3 +113,16 @@ func orthonormalise(q [][]float64) {
 		}
 	}
 }
+
+func inner(a, b []float64) (s float64) {
+	for i, v := range a {
+		s += v * b[i]
+	}
+	return s
+}
+
+func axpy(dst, x []float64, by float64) {
+	for i, v := range x {
+		dst[i] += by * v
+	}
+}

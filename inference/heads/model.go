@@ -10,7 +10,7 @@ import (
 )
 
 // FormatVersion is the version of the heads file. Another one is refused.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // Bands are the thresholds of the two words of a row.
 type Bands struct {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"profilestream/inference/heads"
+	"profilestream/inference/lbfgs"
 )
 
 // History is a customer's repeat buying; times in one unit, the fit's.
@@ -46,7 +46,7 @@ func FitBGNBD(ctx context.Context, hs []History) (*BGNBD, error) {
 		m, outside := params(p)
 		return -m.likelihood(hs)/float64(len(hs)) + outside
 	}
-	if err := heads.Minimise(ctx, p, 300, 1e-12, numeric(f)); err != nil {
+	if err := lbfgs.Minimise(ctx, p, 300, 1e-12, numeric(f)); err != nil {
 		return nil, err
 	}
 	m, _ := params(p)
@@ -149,7 +149,7 @@ func (m *BGNBD) Expected(h History, t float64) float64 {
 // hypergeometric is Gauss's 2F1(a,b;c;z) by its series, 0 <= z < 1.
 func hypergeometric(a, b, c, z float64) float64 {
 	term, sum := 1.0, 1.0
-	for k := 0.0; k < 1e5; k++ {
+	for k := 0.0; k < 1e4; k++ {
 		term *= (a + k) * (b + k) / ((c + k) * (k + 1)) * z
 		sum += term
 		if math.Abs(term) < 1e-14*math.Abs(sum) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"profilestream/inference/heads"
+	"profilestream/inference/lbfgs"
 )
 
 // Spending is a customer's purchases with money: their number and mean amount.
@@ -48,7 +48,7 @@ func FitGammaGamma(ctx context.Context, ss []Spending) (*GammaGamma, error) {
 		return &GammaGamma{P: m.R, Q: 1 + m.Alpha, V: m.A}, outside
 	}
 	p := make([]float64, 3)
-	err := heads.Minimise(ctx, p, 300, 1e-12, numeric(func(p []float64) float64 {
+	err := lbfgs.Minimise(ctx, p, 300, 1e-12, numeric(func(p []float64) float64 {
 		m, outside := read(p)
 		return -m.likelihood(scaled)/float64(len(scaled)) + outside
 	}))

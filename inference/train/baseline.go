@@ -2,12 +2,10 @@ package train
 
 import (
 	"context"
-	"errors"
 	"math"
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
-	"profilestream/inference/lifetime"
 	"profilestream/schemas"
 )
 
@@ -39,53 +37,31 @@ func (s *sample) baselines(ctx context.Context, sp *split, o *Options) (*baselin
 	return b, s.lifetimes(ctx, sp, o, b)
 }
 
-// lifetimes fits BG/NBD and Gamma-Gamma on the training rows, with weeks as the
-// unit of time.
+// lifetimes fits BG/NBD and Gamma-Gamma on the training rows, each customer once.
 func (s *sample) lifetimes(ctx context.Context, sp *split, o *Options, b *baselines) error {
-	var hs []lifetime.History
-	var ss []lifetime.Spending
-	for _, i := range sp.train {
-		if h, money, ok := s.history(i); ok {
-			hs, ss = append(hs, h), append(ss, money)
+	l, err := features.FitLifetime(ctx, s.tables, s.places(s.latest(sp.train)), o.horizon)
+	if err != nil || l == nil || l.Paying == nil {
+		return err
+	}
+	b.silent, b.bought = make([]float64, len(sp.test)), make([]float64, len(sp.test))
+	for k, i := range sp.test {
+		b.silent[k] = 1
+		t, at := s.locate(i)
+		if h, money, ok := s.tables[t].History(at); ok {
+			b.silent[k] = l.Buying.Silent(h, l.Horizon)
+			b.bought[k] = l.Buying.Expected(h, l.Horizon) * l.Paying.Amount(money)
 		}
 	}
-	buying, err := lifetime.FitBGNBD(ctx, hs)
-	if err == nil {
-		var paying *lifetime.GammaGamma
-		if paying, err = lifetime.FitGammaGamma(ctx, ss); err == nil {
-			b.silent, b.bought = make([]float64, len(sp.test)), make([]float64, len(sp.test))
-			t := o.horizon.Hours() / 24 / 7
-			for k, i := range sp.test {
-				b.silent[k] = 1
-				if h, money, ok := s.history(i); ok {
-					b.silent[k] = buying.Silent(h, t)
-					b.bought[k] = buying.Expected(h, t) * paying.Amount(money)
-				}
-			}
-		}
-	}
-	if errors.Is(err, lifetime.ErrHistory) {
-		return nil
-	}
-	return err
+	return nil
 }
 
-// history reads a row's purchases; ok is false for who never bought.
-func (s *sample) history(i int) (h lifetime.History, money lifetime.Spending, ok bool) {
-	t, at := s.locate(i)
-	table := s.tables[t]
-	n := table.Value(schemas.Life(schemas.OrdersTotal), at)
-	since := table.Value(schemas.Life(schemas.DaysSinceLastOrder), at)
-	if !(n >= 1) || math.IsNaN(since) {
-		return h, money, false
+// columns are the positions of inputs.
+func columns(names []string) []int {
+	out := make([]int, len(names))
+	for k, n := range names {
+		out[k] = column(n)
 	}
-	if n > 1 {
-		h.Repeats = n - 1
-		h.Last = table.Value(schemas.Life(schemas.MeanOrderGapDays), at) * (n - 1) / 7
-	}
-	h.Age = h.Last + since/7
-	money = lifetime.Spending{Purchases: n, Mean: table.Value(schemas.Life(schemas.RevenueTotal), at) / n}
-	return h, money, true
+	return out
 }
 
 func column(name string) int {
@@ -100,7 +76,7 @@ func column(name string) int {
 func (s *sample) raw(i int) []float64 {
 	t, at := s.locate(i)
 	row := make([]float64, len(features.Inputs))
-	s.tables[t].Raw(at, row)
+	s.tables[t].Raw(nil, at, row)
 	return row
 }
 
@@ -108,10 +84,7 @@ func (s *sample) raw(i int) []float64 {
 // rows. A missing number counts as the largest seen: who never bought has not
 // bought for long.
 func (s *sample) logistic(ctx context.Context, sp *split, names []string) ([]float64, error) {
-	cols := make([]int, len(names))
-	for k, n := range names {
-		cols[k] = column(n)
-	}
+	cols := columns(names)
 	top := make([]float64, len(cols))
 	build := func(rows []int, learn bool) *heads.Matrix {
 		x := heads.NewMatrix(len(rows), len(cols))

@@ -35,7 +35,11 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	if o.Embedder != nil {
 		m.Dim = o.Embedder.Dim()
 	}
-	m.Standard = features.Fit(s.tables, s.places(rows))
+	life, err := features.FitLifetime(ctx, s.tables, s.places(s.latest(rows)), o.horizon)
+	if err != nil {
+		return nil, err
+	}
+	m.Standard = features.Fit(s.tables, s.places(rows), life)
 	if err := s.project(ctx, m, rows, o); err != nil {
 		return nil, err
 	}
@@ -45,27 +49,52 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	}
 	step()
 	fold := s.folds(rows, o.Folds, o.Seed)
-	churn, spend := pick(s.churn, rows), pick(s.spend, rows)
-	n := len(features.Inputs)
+	t := &targets{churn: pick(s.churn, rows), spend: pick(s.spend, rows), cutoff: pick(s.cutoff, rows), fold: fold}
 	l := &learnt{Model: m}
-	bare, err := fitSet(ctx, &m.Numeric, x.Narrow(n), churn, spend, fold, o, step)
+	held, err := t.fit(ctx, &m.Numeric, x.Narrow(len(features.Inputs)), o, step)
 	if err != nil {
 		return nil, err
 	}
-	full, err := fitSet(ctx, &l.withText, x, churn, spend, fold, o, step)
-	if err != nil {
-		return nil, err
+	m.Full = m.Numeric.Widened(x.Cols)
+	l.withText = m.Full
+	if s.embeddings != nil {
+		full, err := t.fit(ctx, &l.withText, x, o, step)
+		if err != nil {
+			return nil, err
+		}
+		if l.textUsed = full.loss < held.loss; l.textUsed {
+			m.Full, held = l.withText, full
+		}
 	}
-	m.Full = l.withText
-	if l.textUsed = s.embeddings != nil && full.loss < bare.loss; !l.textUsed {
-		m.Full, full = m.Numeric.Widened(x.Cols), bare
-	}
-	m.Bands, l.bestF1 = full.bands(), eval.BestF1(full.churn, churn)
+	m.Bands, l.bestF1 = held.bands(), eval.BestF1(held.churn, t.churn)
 	return l, nil
 }
 
+// latest are the rows of each customer's last cut-off.
+func (s *sample) latest(rows []int) []int {
+	last := map[string]int{}
+	for _, i := range rows {
+		if at, ok := last[s.users[i]]; !ok || s.cutoff[i] > s.cutoff[at] {
+			last[s.users[i]] = i
+		}
+	}
+	out := make([]int, 0, len(last))
+	for _, i := range rows {
+		if last[s.users[i]] == i {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 // fitSteps is the number of times fit calls step.
-func fitSteps(o *Options) int { return 1 + 2*(2+1+2*min(o.Trials, len(boosts))) }
+func fitSteps(o *Options) int {
+	sets := 1
+	if o.Embedder != nil {
+		sets = 2
+	}
+	return 1 + sets*(2+1+2*min(o.Trials, len(boosts)))
+}
 
 const minRows = 40
 
@@ -158,20 +187,27 @@ func (h *held) bands() heads.Bands {
 	return heads.Bands{ChurnMedium: at(h.churn, .5), ChurnHigh: at(h.churn, .8), ValueMid: at(h.value, .5), ValueHigh: at(h.value, .8)}
 }
 
-// fitSet fits churn and spending on one kind of input.
-func fitSet(ctx context.Context, set *heads.Set, x *heads.Matrix, churn, spend []float64, fold []int, o *Options, step func()) (*held, error) {
+// targets are the labels of rows, their cut-offs and folds.
+type targets struct {
+	churn, spend []float64
+	cutoff       []int64
+	fold         []int
+}
+
+// fit fits churn and spending on one kind of input.
+func (t *targets) fit(ctx context.Context, set *heads.Set, x *heads.Matrix, o *Options, step func()) (*held, error) {
 	set.Cols = x.Cols
-	c, err := crossfit(ctx, &problem{x: x, y: churn, fold: fold, loss: heads.Logistic, mlp: true}, o, step)
+	c, err := crossfit(ctx, &problem{x: x, y: t.churn, fold: t.fold, loss: heads.Logistic, mlp: true, compact: columns(compactChurn), shrink: drift(x, t.cutoff)}, o, step)
 	if err != nil {
 		return nil, err
 	}
-	set.Churn = heads.Classifier{Ensemble: c.ensemble, Calibration: *calibrate(c.held, churn, fold)}
-	if err := fitSpend(ctx, set, x, c.held, spend, fold, o, step); err != nil {
+	set.Churn = heads.Classifier{Ensemble: c.ensemble, Calibration: *calibrate(c.held, t.churn, t.fold)}
+	amount, err := t.fitSpend(ctx, set, x, c.held, o, step)
+	if err != nil {
 		return nil, err
 	}
-	h := &held{loss: heads.Logistic.Mean(c.held, churn), churn: make([]float64, len(churn)), value: make([]float64, len(churn))}
-	amount := make([]float64, len(churn))
-	set.Spend.Amount.Score(x, &heads.Scratch{}, amount)
+	set.Intervals = set.Spend.FitIntervals(c.held, amount, t.spend)
+	h := &held{loss: heads.Logistic.Mean(c.held, t.churn), churn: make([]float64, x.Rows), value: make([]float64, x.Rows)}
 	for i, z := range c.held {
 		h.churn[i] = set.Churn.Calibration.Probability(z)
 		h.value[i] = set.Spend.Value(z, amount[i])
@@ -179,13 +215,14 @@ func fitSet(ctx context.Context, set *heads.Set, x *heads.Matrix, churn, spend [
 	return h, nil
 }
 
-// fitSpend fits the two stages of spending. held is the held-out churn score.
-func fitSpend(ctx context.Context, set *heads.Set, x *heads.Matrix, held, spend []float64, fold []int, o *Options, step func()) error {
+// fitSpend fits the two stages of spending and returns the held-out amounts.
+// churn is the held-out churn score.
+func (t *targets) fitSpend(ctx context.Context, set *heads.Set, x *heads.Matrix, churn []float64, o *Options, step func()) ([]float64, error) {
 	s := &set.Spend
-	negated, spent := make([]float64, len(held)), make([]float64, len(held))
+	negated, spent := make([]float64, x.Rows), make([]float64, x.Rows)
 	var buyers []int
-	for i, v := range spend {
-		negated[i] = -held[i]
+	for i, v := range t.spend {
+		negated[i] = -churn[i]
 		if v > 0 {
 			spent[i] = 1
 			buyers = append(buyers, i)
@@ -195,29 +232,30 @@ func fitSpend(ctx context.Context, set *heads.Set, x *heads.Matrix, held, spend 
 	logs := make([]float64, len(buyers))
 	s.MinLog, s.MaxLog = math.Inf(1), math.Inf(-1)
 	for k, i := range buyers {
-		logs[k] = math.Log(spend[i])
+		logs[k] = math.Log(t.spend[i])
 		s.MinLog, s.MaxLog = math.Min(s.MinLog, logs[k]), math.Max(s.MaxLog, logs[k])
 	}
-	a, err := crossfit(ctx, &problem{x: x.Select(buyers), y: logs, fold: pick(fold, buyers), loss: heads.Squared}, o, step)
+	xb := x.Select(buyers)
+	a, err := crossfit(ctx, &problem{x: xb, y: logs, fold: pick(t.fold, buyers), loss: heads.Squared, compact: columns(compactSpend), shrink: drift(xb, pick(t.cutoff, buyers))}, o, step)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.Amount = a.ensemble
 	// The factor makes what is expected of all rows sum to what they spent. The
 	// buyers' amounts come from fits without them; the others were in no fit.
-	amount := make([]float64, len(spend))
+	amount := make([]float64, x.Rows)
 	s.Amount.Score(x, &heads.Scratch{}, amount)
 	for k, i := range buyers {
 		amount[i] = a.held[k]
 	}
 	s.Factor = 1
 	var want, got float64
-	for i, v := range spend {
+	for i, v := range t.spend {
 		want += v
-		got += s.Value(held[i], amount[i])
+		got += s.Value(churn[i], amount[i])
 	}
 	s.Factor = want / got
-	return nil
+	return amount, nil
 }
 
 // calibrate fits Platt's curve, or an isotonic line where that is clearly better

@@ -19,7 +19,7 @@ type Options struct {
 	Components int            // of the text; 16
 	Epochs     int            // most epochs of an MLP; 24
 	Rounds     int            // most trees of a forest; 240
-	Hidden     int            // units of an MLP; 24
+	Hidden     int            // units of an MLP; 16
 	Trials     int            // settings of boosting tried; 3
 	// HalfLifeDays of interests; 21.
 	HalfLifeDays float64
@@ -34,7 +34,7 @@ func (o *Options) setDefaults() error {
 	set(&o.Components, 16)
 	set(&o.Epochs, 24)
 	set(&o.Rounds, 240)
-	set(&o.Hidden, 24)
+	set(&o.Hidden, 16)
 	set(&o.Trials, 3)
 	set(&o.HalfLifeDays, 21)
 	if o.Texts == nil {
@@ -67,6 +67,18 @@ var boosts = []heads.BoostOptions{
 	{Depth: 3, Rate: .03, Lambda: 20, MinWeight: 12, RowShare: .6, ColShare: .25},
 	{Depth: 5, Rate: .02, Lambda: 20, MinWeight: 10, RowShare: .5, ColShare: .2},
 }
+
+// mlp are the settings of every MLP.
+func (o *Options) mlp() heads.MLPOptions {
+	return heads.MLPOptions{Hidden: o.Hidden, Epochs: o.Epochs, Batch: 128, Rate: 2e-3, WeightDecay: .05, Dropout: .3, Seed: o.Seed}
+}
+
+// compactChurn and compactSpend are the inputs of the compact parts: recency, and
+// frequency and money as rates, which keep their meaning as histories grow.
+var (
+	compactChurn = []string{"log.days_since_last_order", "null.days_since_last_order", "rate.orders_total", "rate.revenue_total", "per.revenue_365d.orders_365d", "lifetime.silent"}
+	compactSpend = []string{"log.days_since_last_order", "null.days_since_last_order", "rate.orders_total", "rate.revenue_total", "per.revenue_365d.orders_365d", "lifetime.rhythm", "lifetime.expected", "lifetime.amount", "lifetime.spend"}
+)
 
 // penalties are the L2 weights of linear parts, tried in order.
 var penalties = []float64{.2, .05, .01, .002}

@@ -65,6 +65,7 @@ func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentim
 	}
 	x := matrix(v, o.Embedder.Dim())
 	p := &problem{x: x, y: y, fold: fold, loss: heads.Logistic}
+	p.prepare()
 	f := &fitted{}
 	if err := p.linear(ctx, f); err != nil {
 		return nil, nil, err
