@@ -57,14 +57,14 @@ func (e *Engine) Softmax(x []float32, scale float32) {
 // 1/(1-rate). The same key and length give the same mask, so that the gradient is
 // dropped by a second call and no mask is kept.
 func (e *Engine) Dropout(x []float32, rate float64, key uint64) {
-	e.Chunks(len(x), chunk, func(_, i, lo, hi int) { e.DropoutOn(x[lo:hi], rate, mix(key+uint64(i))) })
+	e.Chunks(len(x), chunk, func(_, i, lo, hi int) { e.DropoutOn(x[lo:hi], rate, Mix(key+uint64(i))) })
 }
 
 // DropoutOn is Dropout in the caller's goroutine; it draws other masks.
 func (e *Engine) DropoutOn(x []float32, rate float64, key uint64) {
 	var state [8]uint32
 	for i := 0; i < 8; i += 2 {
-		key = mix(key)
+		key = Mix(key)
 		state[i], state[i+1] = uint32(key)|1, uint32(key>>32)|1 // xorshift must not start at 0
 	}
 	threshold, scale := uint32(rate*(1<<31)), float32(1/(1-rate))
@@ -80,8 +80,8 @@ func (e *Engine) DropoutOn(x []float32, rate float64, key uint64) {
 	}
 }
 
-// mix is the finaliser of splitmix64 after one of its steps.
-func mix(x uint64) uint64 {
+// Mix is the finaliser of splitmix64 after one of its steps.
+func Mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
