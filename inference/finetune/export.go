@@ -90,6 +90,9 @@ func (r *Result) classifier() *Classifier {
 // later run can go on, and an imported encoder, as bundles take it, with the classifier
 // and the report beside.
 func (r *Result) Export(dir string) (err error) {
+	if err := CheckTarget(dir); err != nil {
+		return err
+	}
 	parent := filepath.Dir(filepath.Clean(dir))
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
@@ -107,6 +110,23 @@ func (r *Result) Export(dir string) (err error) {
 	}
 	if err := replace(tmp, dir); err != nil {
 		return fmt.Errorf("exporting to %s: %w", dir, err)
+	}
+	return nil
+}
+
+// CheckTarget refuses to replace a folder that is neither empty nor an encoder.
+func CheckTarget(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == onnx.FactsFile {
+			return nil
+		}
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s holds other files: the folder to write to must be new, empty or an encoder", dir)
 	}
 	return nil
 }
