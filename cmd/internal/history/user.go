@@ -60,8 +60,9 @@ type User struct {
 	shown  []explain.Event // of the log's events that are not hot, in order
 	places []int           // of shown in log
 
-	// Stored is the place in the event log of the row that windowing sent for the
-	// moment, -1 if none is known.
+	// Stored is the place in the event log of what caused the row that windowing
+	// sent for the moment, -1 if none is known. Where windowing coalesced the
+	// corrections of a day row, its row names a later place.
 	Stored int64
 	digest string // of that row
 }

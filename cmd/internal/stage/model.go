@@ -89,15 +89,15 @@ type Scorer struct {
 
 // OpenScorer verifies the bundle of the configuration and opens its encoder.
 func OpenScorer(m config.Model) (*Scorer, error) {
-	b, err := loadBundle(m.Dir)
+	b, err := LoadBundle(m.Dir)
 	if err != nil {
 		return nil, err
 	}
 	return NewScorer(m, b, nil)
 }
 
-// loadBundle verifies the bundle of model.dir.
-func loadBundle(dir string) (*bundle.Bundle, error) {
+// LoadBundle verifies the bundle of model.dir.
+func LoadBundle(dir string) (*bundle.Bundle, error) {
 	b, err := bundle.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &config.Error{Key: "model.dir", Reason: fmt.Sprintf("%s holds no bundle: %v; profilectl train makes one", dir, err)}

@@ -22,7 +22,7 @@ func modelOpener(m config.Model, force bool) func(context.Context, models.Promot
 		var b *bundle.Bundle
 		var err error
 		if p.Number == 0 {
-			if b, err = loadBundle(m.Dir); err == nil {
+			if b, err = LoadBundle(m.Dir); err == nil {
 				b, err = admit(b, force)
 			}
 			if errors.Is(err, errRefused) {
