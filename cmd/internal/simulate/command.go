@@ -28,7 +28,7 @@ const commandLong = `Writes a simulated shop's two streams into a folder, in the
 records arrive: clickstream.jsonl and purchases.jsonl, one record a line as
 {"kafka_ts","key","value"} (value_base64 where a value is not UTF-8, null for a
 tombstone). Beside them truth.jsonl has what no event tells (when a customer dropped out, the
-purchase rate, the expected spend, the interests), feedback_truth.jsonl the
+purchase rate, the expected spend, the mood, the interests), feedback_truth.jsonl the
 sentiment behind each feedback, and summary.json the counts.
 
 With --retail an Online Retail file (CSV, plain or gzip) is turned into

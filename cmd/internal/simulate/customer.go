@@ -70,6 +70,7 @@ type customer struct {
 	hazardPerDay   float64
 	leaveAfterBuy  float64
 	mood, baseMood float64
+	need           int                    // category looked for next; noNeed
 	interest       [categoryCount]float64 // log weights
 	firstInterest  [categoryCount]float64
 }
@@ -96,7 +97,7 @@ func newCustomer(o *Options, index int, scale, botsPerDay float64) *customer {
 	c.hazardPerDay = gamma(r, 2, s.hazard/2)
 	c.leaveAfterBuy = beta(r, 20*s.perPurchase, 20*(1-s.perPurchase))
 	c.baseMood = clamp(0.15+0.3*r.NormFloat64(), -0.8, 0.8)
-	c.mood = c.baseMood
+	c.mood, c.need = c.baseMood, noNeed
 	for i := range c.interest {
 		c.interest[i] = 1.3 * r.NormFloat64()
 	}

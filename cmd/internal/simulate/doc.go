@@ -3,7 +3,7 @@
 // Online Retail file into purchase events.
 //
 // It owns the catalogue, the customers' latent behaviour (purchase rate,
-// drop-out, spend, drifting interests, mood), the texts they write, and the
+// drop-out, spend, drifting interests, needs, mood), the texts they write, and the
 // arrival model (delays, disorder, late events, duplicates, poison records).
 //
 // Invariants:
@@ -17,6 +17,10 @@
 //   - No event of a customer lies after that customer's drop-out.
 //   - Memory grows with the number of customers and with the events that are
 //     on their way, never with the length of the history.
+//
+// Texts carry what the counts do not: feedback and queries about the shop tell
+// the mood, and with it the hazard of leaving; a search at the end of a session
+// tells the category that is needed next (see need.go).
 //
 // It never talks to Kafka and never reads the wall clock.
 package simulate

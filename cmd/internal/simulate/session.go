@@ -105,16 +105,16 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 	}
 	c.arrive(put)
 	w := shares(c.interest)
-	focus := choose(r, w[:])
+	focus := c.focus(w[:])
 	// A content customer looks around more: a hint of what is to come, no proof.
 	looks := geometric(r, 2.6*math.Exp(0.3*clamp(c.mood, -1, 1)), 14)
 	buys := r.Float64() < c.conversion
 	if r.Float64() < 0.45 {
-		put(event{kind: "search", query: searchQuery(r, c.lang, cat, cat.pick(r, focus)), url: "/search"})
+		put(event{kind: "search", query: c.query(cat, focus), url: "/search"})
 	}
 	for range looks {
 		if r.Float64() < 0.15 {
-			focus = choose(r, w[:])
+			focus = c.focus(w[:])
 		}
 		p := cat.pick(r, focus)
 		put(event{kind: "product_view", product: p, url: "/p/" + p.id})
@@ -136,6 +136,9 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 		if bought {
 			c.experience(last)
 		}
+	}
+	if c.wake(w[:], focus, bought) {
+		put(event{kind: "search", query: needQuery(r, c.lang, cat, c.need), url: "/search"})
 	}
 	return last, bought
 }

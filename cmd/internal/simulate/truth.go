@@ -30,6 +30,8 @@ type Truth struct {
 	// from a customer who is still active when they begin: drop-out by hazard
 	// and after purchases is in it. It is 0 for the bots.
 	ExpectedSpend90d float64
+	Mood             float64 // at the end, about -1..1: the hazard of leaving falls with it
+	Need             string  // category looked for next at the end; "" if none in particular
 	Sessions         int
 	Interests        []Share // at the end of the history, largest first
 	FirstInterests   []Share // when the customer joined, largest first
@@ -52,6 +54,9 @@ func (s *Shop) truth(c *customer) Truth {
 		Joined: time.UnixMilli(c.joined).UTC(), Sessions: c.session,
 		Interests: s.ranked(c.interest), FirstInterests: s.ranked(c.firstInterest),
 	}
+	if c.need != noNeed {
+		t.Need = s.catalogue.categories[c.need].name[english]
+	}
 	if c.bot {
 		t.Segment = "bot"
 		return t
@@ -60,6 +65,7 @@ func (s *Shop) truth(c *customer) Truth {
 		t.DroppedOut = time.UnixMilli(c.droppedOut).UTC()
 	}
 	t.PurchasesPerDay = c.sessionsPerDay * c.conversion * math.Exp(0.3*c.baseMood)
+	t.Mood = c.mood
 	t.MeanOrderValue = c.meanCents / 100
 	hazard := c.hazardPerDay*math.Exp(-moodHazard*c.baseMood) + t.PurchasesPerDay*c.leaveAfterBuy
 	days := 90.0
@@ -103,6 +109,8 @@ func appendTruth(b []byte, t *Truth) []byte {
 	b = appendNumber(b, "purchases_per_day", t.PurchasesPerDay)
 	b = appendNumber(b, "mean_order_value", t.MeanOrderValue)
 	b = appendNumber(b, "expected_spend_90d", t.ExpectedSpend90d)
+	b = appendNumber(b, "mood", t.Mood)
+	b = appendField(b, "need", t.Need)
 	b = append(b, `,"sessions":`...)
 	b = strconv.AppendInt(b, int64(t.Sessions), 10)
 	b = appendShares(b, "interests", t.Interests)
