@@ -25,7 +25,7 @@ func (r *Report) HTML(cost *Cost) ([]byte, error) {
 var source string
 
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	"fig": figure, "diff": difference, "num": number, "span": span, "percent": percent,
+	"fig": figure, "diff": difference, "num": number, "tasks": tasksSection, "span": span, "percent": percent,
 	"reliability": reliabilityPlot, "roc": rocPlot, "pr": prPlot, "gains": gainPlot, "best": bestGains, "lift": liftPlot,
 }).Parse(source))
 

@@ -27,7 +27,7 @@ type Report struct {
 	Groups      []Group           `json:"groups"`
 	Fairness    []Gap             `json:"fairness"`
 	Text        *Ablation         `json:"text,omitempty"`
-	Sentiment   *Classifier       `json:"sentiment,omitempty"`
+	Tasks       *Tasks            `json:"tasks,omitempty"`
 	Notes       map[string]string `json:"notes"`
 }
 

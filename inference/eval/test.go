@@ -37,7 +37,7 @@ type Test struct {
 const samples = 1000
 
 // Report measures everything on one set of bootstrap samples. Split, TrainRows,
-// Sentiment and Notes are the caller's.
+// Tasks and Notes are the caller's.
 func (t *Test) Report() *Report {
 	r := &Report{Format: FormatVersion, TestRows: len(t.Users), TestUsers: distinct(t.Users), ChurnRate: Number(mean(t.Churn, ones(len(t.Churn))))}
 	p := new(panel)

@@ -58,6 +58,8 @@ type Model struct {
 	Numeric     Set                `json:"numeric"` // numeric inputs only: the degraded mode
 	Sentiment   *Sentiment         `json:"sentiment,omitempty"`
 	Interests   Interests          `json:"interests"`
+	Next        *Next              `json:"next,omitempty"` // nil: interests weigh recent entries
+	Returns     []Return           `json:"returns,omitempty"`
 	Bands       Bands              `json:"bands"`
 }
 
@@ -98,6 +100,14 @@ func (m *Model) Validate() error {
 		}
 	}
 	if err := m.Interests.validate(m.Dim); err != nil {
+		return err
+	}
+	if m.Next != nil {
+		if err := m.Next.validate(len(m.Interests.Categories), len(m.Text.Bias)); err != nil {
+			return err
+		}
+	}
+	if err := validateReturns(m.Returns, m.Full.Cols); err != nil {
 		return err
 	}
 	return m.Bands.validate()

@@ -130,16 +130,33 @@ func (w *work) append(set *heads.Set, base float64, i, k int, full bool) error {
 	return nil
 }
 
+// appendInterests adds what the head for the next category says, or without one
+// the weights of the recent entries. A user of whose entries none tells anything
+// has no interests.
 func (w *work) appendInterests(b *array.MapBuilder, i int, full bool) {
 	b.Append(true)
 	if !full || len(w.sums) == 0 {
 		return
 	}
-	clear(w.sums)
-	n := &w.s.model.Interests
 	asOf := w.rec.Column(schemas.ColAsOf).(*array.Timestamp).Value(i)
 	lo, hi := w.recent.list.ValueOffsets(i)
-	for k := int(lo); k < int(hi); k++ {
+	if w.s.model.Next != nil {
+		w.chooseNext(int(lo), int(hi), asOf, w.user[i].components)
+	} else {
+		w.weighRecent(int(lo), int(hi), asOf)
+	}
+	w.interests = heads.Top(w.interests[:0], w.sums)
+	for _, in := range w.interests {
+		b.KeyBuilder().(*array.StringBuilder).Append(w.s.model.Interests.Categories[in.Category])
+		b.ItemBuilder().(*array.Float32Builder).Append(in.Weight)
+	}
+}
+
+// weighRecent sums what the encoder reads in the entries lo to hi.
+func (w *work) weighRecent(lo, hi int, asOf arrow.Timestamp) {
+	clear(w.sums)
+	n := &w.s.model.Interests
+	for k := lo; k < hi; k++ {
 		a := w.affinities[k]
 		if a == nil {
 			continue
@@ -152,11 +169,23 @@ func (w *work) appendInterests(b *array.MapBuilder, i int, full bool) {
 			w.sums[c] += by * float64(x)
 		}
 	}
-	w.interests = heads.Top(w.interests[:0], w.sums)
-	for _, in := range w.interests {
-		b.KeyBuilder().(*array.StringBuilder).Append(n.Categories[in.Category])
-		b.ItemBuilder().(*array.Float32Builder).Append(in.Weight)
+}
+
+// chooseNext gives each category the probability that it is bought next.
+func (w *work) chooseNext(lo, hi int, asOf arrow.Timestamp, components []float32) {
+	w.sights = w.sights[:0]
+	for k := lo; k < hi; k++ {
+		w.sights = append(w.sights, heads.Sight{
+			Kind: w.recent.kind[k], AgeDays: float64(asOf-w.recent.at[k]) / dayMillis,
+			Category: w.categories[k], Affinity: w.affinities[k],
+		})
 	}
+	m := w.s.model
+	if !m.Next.Inputs(&m.Interests, w.sights, w.choice) {
+		clear(w.sums)
+		return
+	}
+	m.Next.Probabilities(w.choice, components, w.sums)
 }
 
 // maxReasons is the largest number of reasons of a row.

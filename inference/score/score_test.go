@@ -29,7 +29,7 @@ var trained = sync.OnceValues(func() (*bundle.Bundle, error) {
 		return nil, err
 	}
 	s := fixture.New(400, 1, 5)
-	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend}
+	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Category: s.Category}
 	for _, t := range []string{"lovely", "lovely quality", "great", "nice", "good"} {
 		d.Feedback = append(d.Feedback, train.Labelled{Text: t, Positive: true})
 	}
@@ -140,6 +140,46 @@ func checkInterests(t *testing.T, m *array.Map, i int) {
 	}
 	if hi-lo > heads.MaxInterests || math.Abs(float64(sum)-1) > 1e-5 {
 		t.Fatalf("row %d: %d interests sum to %v", i, hi-lo, sum)
+	}
+}
+
+// TestInterestsFollowTheHead scores with and without the head for the next
+// category: both give a category the user dealt with, and differ.
+func TestInterestsFollowTheHead(t *testing.T) {
+	t.Parallel()
+	b, err := trained()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Heads.Next == nil {
+		t.Fatal("the bundle has no head for the next category: nothing here tests it")
+	}
+	plain, bare := *b, *b.Heads
+	bare.Next, plain.Heads = nil, &bare
+	rule, err := score.New(&plain, &fixture.Embedder{}, score.Config{Texts: func() score.Texts { return &fixture.Texts{} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop := fixture.New(200, 1, 9)
+	entries := shop.Rows.Column(schemas.ColRecent).(*array.List)
+	e := &fixture.Embedder{}
+	with := mustScore(t, scorer(t, e), shop.Rows).Column(schemas.ColInterests).(*array.Map)
+	read := e.Texts
+	without := mustScore(t, rule, shop.Rows).Column(schemas.ColInterests).(*array.Map)
+	for i := range 200 {
+		lo, hi := entries.ValueOffsets(i)
+		for name, m := range map[string]*array.Map{"with": with, "without": without} {
+			checkInterests(t, m, i)
+			if from, to := m.ValueOffsets(i); (hi > lo) != (to > from) {
+				t.Fatalf("row %d, %s the head: %d entries give %d interests", i, name, hi-lo, to-from)
+			}
+		}
+	}
+	if array.Equal(with, without) {
+		t.Error("the head changes nothing")
+	}
+	if most := 200 + 2; read > most { // windows and two feedbacks
+		t.Errorf("%d texts were read, at most %d: entries of listed categories need no encoder", read, most)
 	}
 }
 

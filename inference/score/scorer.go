@@ -57,6 +57,7 @@ type Scorer struct {
 	groups     []int               // reason of each input column
 	names      []string            // of the reasons
 	explainers [2]*heads.Explainer // of numbers only, of numbers and text
+	categories map[string]int      // position in the model's list
 	vectors    *cache[xxh3.Uint128, reading]
 	items      *cache[item, []float32]
 	moods      *cache[string, float32]
@@ -91,6 +92,10 @@ func New(b *bundle.Bundle, e Embedder, cfg Config) (*Scorer, error) {
 	s.items = newCache[item, []float32](cfg.CacheEntries / 2)
 	s.moods = newCache[string, float32](cfg.CacheEntries / 2)
 	s.explainers = [2]*heads.Explainer{heads.NewExplainer(&m.Numeric.Churn.Ensemble), heads.NewExplainer(&m.Full.Churn.Ensemble)}
+	s.categories = make(map[string]int, len(m.Interests.Categories))
+	for c, name := range m.Interests.Categories {
+		s.categories[name] = c
+	}
 	s.groups, s.names = reasonGroups(len(m.Text.Bias))
 	s.pool.New = func() any { return newWork(s) }
 	return s, nil

@@ -39,12 +39,15 @@ type work struct {
 	// Texts met for the first time in this batch.
 	newItems   map[item][]float32
 	newMoods   map[string]float32
-	affinities [][]float32 // of each recent entry
+	affinities [][]float32 // of each recent entry that the encoder reads
+	categories []int       // of each recent entry, with a head for the next category
 
 	x, effects    heads.Matrix
 	scratch       heads.Scratch
 	churn, amount []float64
-	sums          []float64 // of the categories
+	sums          []float64     // of the categories
+	sights        []heads.Sight // of one row
+	choice        []float32     // inputs of the next category
 	interests     []heads.Interest
 	reasons       []float64
 	zeros         []float32 // what lies under a NULL embedding
@@ -53,10 +56,12 @@ type work struct {
 
 func newWork(s *Scorer) *work {
 	fields := schemas.ScoredRows.Fields()[schemas.ColEmbedding:]
+	categories := len(s.model.Interests.Categories)
 	return &work{
 		s: s, text: s.texts(), out: array.NewRecordBuilder(s.alloc, arrow.NewSchema(fields, nil)),
 		newItems: make(map[item][]float32), newMoods: make(map[string]float32),
-		sums:    make([]float64, len(s.model.Interests.Categories)),
+		sums:    make([]float64, categories),
+		choice:  make([]float32, categories*heads.NumNextInputs),
 		reasons: make([]float64, len(s.names)),
 		zeros:   make([]float32, s.model.Dim),
 	}
@@ -201,13 +206,16 @@ func (w *work) read(v []float32) reading {
 }
 
 // wantItems finds the affinities of all entries of the batch, and asks for the
-// embedding of each text that is new, once.
+// embedding of each text that is new, once. A head for the next category needs
+// none of an entry whose category is listed.
 func (w *work) wantItems() {
 	w.affinities = resize(w.affinities, len(w.recent.kind))
 	clear(w.affinities)
 	if len(w.sums) == 0 || w.rows == 0 {
 		return
 	}
+	next := w.s.model.Next
+	w.categories = resize(w.categories, len(w.recent.kind))
 	lo, _ := w.recent.list.ValueOffsets(0)
 	_, hi := w.recent.list.ValueOffsets(w.rows - 1)
 	cache := w.s.items
@@ -215,8 +223,17 @@ func (w *work) wantItems() {
 	defer cache.mu.Unlock()
 	for k := int(lo); k < int(hi); k++ {
 		it := w.recent.item(k)
+		w.categories[k] = -1
 		if it == (item{}) {
 			continue
+		}
+		if next != nil {
+			if c, ok := w.s.categories[it.category]; ok {
+				w.categories[k] = c
+			}
+			if !next.Reads(w.categories[k]) {
+				continue
+			}
 		}
 		if a, ok := cache.find(it); ok {
 			w.affinities[k] = a

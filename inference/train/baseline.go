@@ -3,11 +3,15 @@ package train
 import (
 	"context"
 	"math"
+	"slices"
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
 	"profilestream/schemas"
 )
+
+// recencyInputs are what the days since the last order are read by.
+var recencyInputs = []string{"log.days_since_last_order", "null.days_since_last_order"}
 
 // baselines are the simple models on the test rows. silent and bought are nil
 // where the histories allow no BG/NBD.
@@ -19,14 +23,14 @@ type baselines struct {
 // baselines fits recency alone, recency, frequency and money, and the lifetime
 // models on the training rows.
 func (s *sample) baselines(ctx context.Context, sp *split, o *Options) (*baselines, error) {
-	recency := []string{"log.days_since_last_order", "null.days_since_last_order"}
-	rfm := append(recency, "log.orders_total", "log.revenue_total")
+	rfm := append(slices.Clone(recencyInputs), "log.orders_total", "log.revenue_total")
+	churn := pick(s.churn, sp.train)
 	b := &baselines{}
 	var err error
-	if b.recency, err = s.logistic(ctx, sp, recency); err != nil {
+	if b.recency, err = s.logistic(ctx, sp, churn, recencyInputs); err != nil {
 		return nil, err
 	}
-	if b.rfm, err = s.logistic(ctx, sp, rfm); err != nil {
+	if b.rfm, err = s.logistic(ctx, sp, churn, rfm); err != nil {
 		return nil, err
 	}
 	name := "log." + schemas.Features[schemas.At(schemas.Window90d, schemas.Revenue)].Name
@@ -80,10 +84,10 @@ func (s *sample) raw(i int) []float64 {
 	return row
 }
 
-// logistic fits churn on some inputs and returns the probabilities of the test
-// rows. A missing number counts as the largest seen: who never bought has not
+// logistic fits y, the labels of the training rows, on some inputs and returns the
+// probabilities of the test rows. A missing number counts as the largest seen: who never bought has not
 // bought for long.
-func (s *sample) logistic(ctx context.Context, sp *split, names []string) ([]float64, error) {
+func (s *sample) logistic(ctx context.Context, sp *split, y []float64, names []string) ([]float64, error) {
 	cols := columns(names)
 	top := make([]float64, len(cols))
 	build := func(rows []int, learn bool) *heads.Matrix {
@@ -105,7 +109,7 @@ func (s *sample) logistic(ctx context.Context, sp *split, names []string) ([]flo
 		return x
 	}
 	fit := build(sp.train, true)
-	m, err := heads.FitLinear(ctx, fit, pick(s.churn, sp.train), heads.Logistic, 1e-4, nil)
+	m, err := heads.FitLinear(ctx, fit, y, heads.Logistic, 1e-4, nil)
 	if err != nil {
 		return nil, err
 	}

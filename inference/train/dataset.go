@@ -29,6 +29,15 @@ type Dataset struct {
 	// Groups cut the rows into groups that the report looks at one by one: the name
 	// of a dimension, such as country, to the group of each row.
 	Groups map[string][]string
+	// Category is that of each row's next purchase in the horizon, "" if none, and
+	// Bought what its customer had bought before it; without them there is no head
+	// for the next category.
+	Category []string
+	Bought   [][]Count
+	// Returns label purchases within some days, which rise.
+	Returns []Return
+	// Latent, where the customers are simulated, is what they are judged against.
+	Latent *Latent
 }
 
 // Labelled is a text and whether its mood is positive.
@@ -55,6 +64,7 @@ type sample struct {
 	texts      []string
 	embeddings [][]float32
 	groups     map[string][]string
+	tasks      *tasks // nil: churn and spend alone
 }
 
 func open(d *Dataset, texts score.Texts) (*sample, error) {

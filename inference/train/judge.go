@@ -20,6 +20,7 @@ type outcome struct {
 	model            *learnt
 	full, bare, read *scores
 	base             *baselines
+	tasks            *taskOutcome
 }
 
 // test fits a model on every split, some at once, and predicts the test rows.
@@ -27,7 +28,7 @@ type outcome struct {
 func (s *sample) test(ctx context.Context, p *plan, o *Options) ([]*outcome, error) {
 	out := make([]*outcome, len(p.splits))
 	var mu sync.Mutex
-	n, total := 0, len(p.splits)*fitSteps(o)
+	n, total := 0, len(p.splits)*(fitSteps(o)+s.tasks.steps())
 	step := func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -58,8 +59,12 @@ func (s *sample) outcome(ctx context.Context, sp *split, o *Options, step func()
 	if err != nil {
 		return nil, err
 	}
+	done, err := s.tasks.outcome(ctx, m, sp, step)
+	if err != nil {
+		return nil, err
+	}
 	return &outcome{
-		split: *sp, model: m, base: base,
+		split: *sp, model: m, base: base, tasks: done,
 		full: newScores(&m.Full, x), bare: newScores(&m.Numeric, x.Narrow(len(features.Inputs))), read: newScores(&m.withText, x),
 	}, nil
 }
@@ -126,6 +131,7 @@ func (s *sample) judge(outs []*outcome, p *plan, o *Options) *eval.Report {
 		t.WithText, t.WithoutText, t.ValueWithText, t.ValueNoText = t.Variants[1], t.Variants[0], t.ValueVariants[1], t.ValueVariants[0]
 	}
 	r := t.Report()
+	r.Tasks = s.tasks.report(outs, rows, t)
 	r.Split, r.TrainRows = p.words, s.n
 	r.Notes = map[string]string{
 		"model":     "each test row is predicted by a model fitted without its customer; the bundle's own is fitted on all rows in the same way",

@@ -23,6 +23,9 @@ type Options struct {
 	Trials     int            // settings of boosting tried; 3
 	// HalfLifeDays of interests; 21.
 	HalfLifeDays float64
+	// Control also fits the heads on texts dealt out to other rows, as a control of
+	// what text adds: it must add nothing so.
+	Control bool
 	// Progress is called with the steps done and to do; may be nil.
 	Progress func(stage string, done, total int)
 	horizon  time.Duration

@@ -36,9 +36,10 @@ func embed(ctx context.Context, o *Options, texts []string, done func(n int)) ([
 // head little and cost the encoder's time.
 const maxFeedback = 1500
 
-// sentiment fits the mood of texts and measures it on folds by text, so that a
-// phrase never teaches its own test. It is nil where that does not work.
-func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentiment, *eval.Classifier, error) {
+// sentiment fits the mood of texts and measures it, beside a list of words, on
+// folds by text, so that no text teaches its own test. It is nil where that does
+// not work.
+func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentiment, *eval.MoodTask, error) {
 	if n := len(texts); n > maxFeedback {
 		kept := make([]Labelled, maxFeedback)
 		for i := range kept {
@@ -75,12 +76,12 @@ func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentim
 	if c.A == 0 {
 		return nil, nil, nil // too few texts to tell their moods apart
 	}
-	prob := make([]float64, len(held))
+	prob, listed := make([]float64, len(held)), make([]float64, len(held))
 	for i, z := range held {
-		prob[i] = c.Probability(z)
+		prob[i], listed[i] = c.Probability(z), wordMood(words[i])
 	}
-	measured := eval.Classifiers([]eval.Prediction{{Name: "sentiment", Score: prob, Probability: true}}, y, words, o.Seed)
-	return &heads.Sentiment{Linear: f.ensemble.Linear, Calibration: *c}, &measured[0], nil
+	measured := eval.Moods([]eval.Prediction{{Name: "list of words", Score: listed}, {Name: "model", Score: prob}}, y, words, o.Seed)
+	return &heads.Sentiment{Linear: f.ensemble.Linear, Calibration: *c}, &eval.MoodTask{Texts: len(y), Models: measured}, nil
 }
 
 // maxProducts bounds the products that stand for a category.

@@ -40,6 +40,9 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
+	if s.tasks, err = openTasks(ctx, s, &d, &o); err != nil {
+		return nil, err
+	}
 	p := s.rolling(o.TestFolds, o.horizon, o.Seed)
 	if err := p.check(); err != nil {
 		return nil, err
@@ -70,7 +73,7 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if o.Embedder == nil {
 		report.Notes["text"] = "not read: trained without an encoder"
 	}
-	if err := texts(ctx, m.Model, report, &d, &o); err != nil {
+	if err := s.tasks.attach(ctx, m, all); err != nil {
 		return nil, err
 	}
 	if err := m.Validate(); err != nil {
@@ -82,23 +85,6 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 func counter(o *Options, stage string) func() {
 	n, total := 0, fitSteps(o)
 	return func() { n++; o.Progress(stage, n, total) }
-}
-
-// texts adds what reads short texts.
-func texts(ctx context.Context, m *heads.Model, r *eval.Report, d *Dataset, o *Options) (err error) {
-	if o.Embedder == nil {
-		m.Interests = heads.Interests{HalfLifeDays: o.HalfLifeDays}
-		return nil
-	}
-	o.Progress("reading feedback and catalogue", 0, 1)
-	if m.Sentiment, r.Sentiment, err = sentiment(ctx, d.Feedback, o); err != nil {
-		return err
-	}
-	if m.Interests, err = interests(ctx, d.Catalogue, o); err != nil {
-		return err
-	}
-	o.Progress("reading feedback and catalogue", 1, 1)
-	return nil
 }
 
 func finish(m *heads.Model, r *eval.Report) (*Result, error) {

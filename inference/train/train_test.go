@@ -14,7 +14,7 @@ import (
 
 func dataset(users, cutoffs int) Dataset {
 	s := fixture.New(users, cutoffs, 5)
-	d := Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Horizon: 30 * 24 * time.Hour}
+	d := Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Category: s.Category, Horizon: 30 * 24 * time.Hour}
 	for _, t := range []string{"lovely", "great quality", "lovely fast", "nice thing", "love it", "great", "good good"} {
 		d.Feedback = append(d.Feedback, Labelled{Text: t, Positive: true})
 	}

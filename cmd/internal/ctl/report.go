@@ -42,6 +42,9 @@ func printBundle(w io.Writer, b *bundle.Bundle, took time.Duration) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := printTasks(w, e.Tasks); err != nil {
+		return err
+	}
 	return printGate(w, b)
 }
 

@@ -59,6 +59,7 @@ purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
 	fl.Uint64Var(&o.Seed, "seed", 1, "the same history, options and seed give the same heads")
 	fl.IntVar(&o.Folds, "folds", 0, "folds of cross-fitting; 0 is the default")
 	fl.IntVar(&o.Rounds, "rounds", 0, "most trees of a forest; 0 is the default")
+	fl.BoolVar(&o.Control, "control", false, "also fit on texts dealt out to other customers: what text adds must vanish")
 	return c
 }
 

@@ -2,6 +2,8 @@ package history
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/inference/train"
 	"profilestream/schemas"
 )
 
@@ -70,10 +73,19 @@ func TestRowsAndLabelsAroundACutoff(t *testing.T) {
 		t.Fatal(d)
 	}
 	got := h.Labels(rows, 30*24*time.Hour)
+	once := []train.Count{{Category: "garden", N: 1}}
 	if d := cmp.Diff(Labels{
 		Churn: []bool{false, true, false, true, true}, Spend: []float64{5, 0, 99, 0, 0}, Category: []string{"garden", "", "garden", "", ""},
+		Returns: []train.Return{
+			{Days: 7, Came: []bool{false, false, false, false, false}},
+			{Days: 30, Came: []bool{true, false, true, false, false}},
+		},
+		Bought: [][]train.Count{once, once, {{Category: "garden", N: 2}}, once, once},
 	}, got); d != "" {
 		t.Fatal(d)
+	}
+	if short := h.Labels(rows, 11*24*time.Hour); len(short.Returns) != 1 || !cmp.Equal(short.Returns[0].Came, got.Returns[0].Came) {
+		t.Errorf("a horizon of 11 days labels %v", short.Returns)
 	}
 	// Law L4: another future changes labels, and no row.
 	changed := build(t, append(events[:5:5], purchase("5", "bob", day0.AddDate(0, 0, 35), 1))...)
@@ -97,5 +109,41 @@ func TestCutoffsAreMidnightsThatRise(t *testing.T) {
 		if _, err := h.RowsAsOf(cut); err == nil {
 			t.Errorf("cut-offs %v are taken", cut)
 		}
+	}
+}
+
+func TestLatentIsAsOfTheRow(t *testing.T) {
+	h := build(t, purchase("1", "ann", day0.Add(time.Hour), 10), purchase("2", "bob", day0, 7), purchase("3", "eve", day0, 7), purchase("4", "rob", day0, 7))
+	rows, err := h.RowsAsOf([]time.Time{day0.AddDate(0, 0, 5), day0.AddDate(0, 0, 9)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "truth.jsonl")
+	if got, err := Latent(path, rows); got != nil || err != nil {
+		t.Fatalf("without a file: %v, %v", got, err)
+	}
+	truth := `{"user_id":"ann","bot":false,"dropped_out_at":"2026-03-07T00:00:00.000Z","expected_spend_90d":50.5}
+{"user_id":"bob","bot":false,"dropped_out_at":null,"expected_spend_90d":8}
+{"user_id":"rob","bot":true,"dropped_out_at":null,"expected_spend_90d":0}
+`
+	if err := os.WriteFile(path, []byte(truth), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Latent(path, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(&train.Latent{
+		Known: []bool{true, true, false, false, true, true, false, false},
+		Gone:  []bool{false, false, false, false, true, false, false, false},
+		Spend: []float64{50.5, 8, 0, 0, 0, 8, 0, 0},
+	}, got); d != "" {
+		t.Error(d)
+	}
+	if err := os.WriteFile(path, []byte("{\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Latent(path, rows); err == nil {
+		t.Error("a broken file is taken")
 	}
 }

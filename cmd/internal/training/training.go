@@ -34,6 +34,7 @@ type Options struct {
 	Seed    uint64
 	Folds   int // see train.Options
 	Rounds  int
+	Control bool // see train.Options
 	// Progress is called with the steps done and to do of a stage.
 	Progress func(stage string, done, total int)
 }
@@ -76,7 +77,7 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 	if err != nil {
 		return nil, err
 	}
-	res, err := train.Train(ctx, d, train.Options{Seed: o.Seed, Embedder: enc, Folds: o.Folds, Rounds: o.Rounds, Progress: o.Progress})
+	res, err := train.Train(ctx, d, train.Options{Seed: o.Seed, Embedder: enc, Folds: o.Folds, Rounds: o.Rounds, Control: o.Control, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +121,19 @@ func Load(ctx context.Context, cfg *config.Config, path string, progress func(st
 // dataset labels the rows and gathers the texts that the heads learn from.
 func (o *Options) dataset(h *history.History, rows []arrow.Record) (train.Dataset, error) {
 	l := h.Labels(rows, o.Horizon)
-	d := train.Dataset{Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: o.Horizon, Groups: h.Groups(rows)}
+	d := train.Dataset{
+		Rows: rows, Churn: l.Churn, Spend: l.Spend, Horizon: o.Horizon, Groups: h.Groups(rows),
+		Category: l.Category, Bought: l.Bought, Returns: l.Returns,
+	}
 	info, err := os.Stat(o.History)
 	if err != nil {
 		return d, err
 	}
 	if info.IsDir() {
 		if d.Feedback, err = h.Feedback(filepath.Join(o.History, simulate.FileFeedbackTruth)); err != nil {
+			return d, err
+		}
+		if d.Latent, err = history.Latent(filepath.Join(o.History, simulate.FileTruth), rows); err != nil {
 			return d, err
 		}
 	}
