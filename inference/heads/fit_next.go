@@ -3,6 +3,8 @@ package heads
 import (
 	"context"
 	"math"
+
+	"profilestream/inference/lbfgs"
 )
 
 // Choice is what one user could buy and did.
@@ -32,7 +34,7 @@ func FitNext(ctx context.Context, n *Next, choices []Choice, l2 float64) error {
 	for j, v := range n.Text[:min(len(n.Text), c*k)] {
 		w[NumNextInputs+c+j] = float64(v)
 	}
-	if err := Minimise(ctx, w, 80, 1e-6, f.loss); err != nil {
+	if err := lbfgs.Minimise(ctx, w, 80, 1e-6, f.loss); err != nil {
 		return err
 	}
 	narrow := func(v []float64) []float32 {

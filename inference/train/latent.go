@@ -67,8 +67,11 @@ func (t *tasks) control(ctx context.Context, m *learnt, sp *split, step func()) 
 		return nil, err
 	}
 	var set heads.Set
-	fold := t.s.folds(sp.train, t.o.Folds, t.o.Seed)
-	if _, err := fitSet(ctx, &set, x, pick(t.s.churn, sp.train), pick(t.s.spend, sp.train), fold, t.o, step); err != nil {
+	y := &targets{
+		churn: pick(t.s.churn, sp.train), spend: pick(t.s.spend, sp.train), cutoff: pick(t.s.cutoff, sp.train),
+		fold: t.s.folds(sp.train, t.o.Folds, t.o.Seed),
+	}
+	if _, err := y.fit(ctx, &set, x, t.o, step); err != nil {
 		return nil, err
 	}
 	if x, err = dealt(sp.test); err != nil {

@@ -20,13 +20,13 @@ func (t *tasks) fitReturns(ctx context.Context, m *learnt, rows []int) (kept, re
 	if err != nil {
 		return nil, nil, err
 	}
-	fold := t.s.folds(rows, t.o.Folds, t.o.Seed)
+	fold, cutoff := t.s.folds(rows, t.o.Folds, t.o.Seed), pick(t.s.cutoff, rows)
 	for _, r := range t.d.Returns {
 		y, pos := numbers(r.Came, rows)
 		if pos < 10 || len(rows)-pos < 10 {
 			continue
 		}
-		bare, lossBare, err := fitReturn(ctx, x.Narrow(len(features.Inputs)), y, fold)
+		bare, lossBare, err := fitReturn(ctx, x.Narrow(len(features.Inputs)), y, fold, cutoff)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -35,7 +35,7 @@ func (t *tasks) fitReturns(ctx context.Context, m *learnt, rows []int) (kept, re
 		full, best := bare, bare
 		if t.s.embeddings != nil {
 			var loss float64
-			if full, loss, err = fitReturn(ctx, x, y, fold); err != nil {
+			if full, loss, err = fitReturn(ctx, x, y, fold, cutoff); err != nil {
 				return nil, nil, err
 			}
 			if full.Days = r.Days; loss < lossBare {
@@ -59,8 +59,9 @@ func numbers(labels []bool, rows []int) (y []float64, pos int) {
 }
 
 // fitReturn chooses the penalty on held-out folds and calibrates on what they say.
-func fitReturn(ctx context.Context, x *heads.Matrix, y []float64, fold []int) (heads.Return, float64, error) {
-	p := &problem{x: x, y: y, fold: fold, loss: heads.Logistic}
+func fitReturn(ctx context.Context, x *heads.Matrix, y []float64, fold []int, cutoff []int64) (heads.Return, float64, error) {
+	p := &problem{x: x, y: y, fold: fold, loss: heads.Logistic, shrink: drift(x, cutoff)}
+	p.prepare()
 	f := &fitted{}
 	if err := p.linear(ctx, f); err != nil {
 		return heads.Return{}, 0, err
