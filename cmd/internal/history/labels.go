@@ -30,8 +30,6 @@ type Labels struct {
 // returnDays are the spans of Labels.Returns.
 var returnDays = []int{7, 30}
 
-const dayMillis = 24 * 3600 * 1000
-
 // Labels looks ahead from each row: events with as_of < ts <= as_of + horizon,
 // an identical event id of a user and day once.
 func (h *History) Labels(rows []arrow.Record, horizon time.Duration) Labels {
