@@ -76,6 +76,7 @@ func TestWrongArgumentsExit2(t *testing.T) {
 		{"ingest -until 2026-01-01T00:00:00Z", "-until"},
 		{"ingest -log-level loud", "-log-level"},
 		{"ingest stray", "stray"},
+		{"ingest -force", "-force"},
 		{"scorer -until 2026-01-01T00:00:00Z", "-until"},
 		{"sink -config missing.yaml", "missing.yaml"},
 		{"engine -unheard-of", "unheard-of"},

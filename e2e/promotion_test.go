@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,6 +71,10 @@ func TestPromotionUnderLoad(t *testing.T) {
 	}
 	t.Logf("the rollback restores the scores of %d silent users bit for bit", len(before))
 
+	if code, out := p.profilectl("store", "list"); code != 0 || !strings.Contains(out, "at work, back to 1") {
+		t.Errorf("profilectl model list: exit code %d\n%s", code, out)
+	}
+
 	t.Run("a refused bundle is refused", p.refused)
 	t.Run("a damaged bundle keeps the old one at work", p.damaged)
 	p.stream.stop(t)
@@ -79,7 +84,7 @@ func TestPromotionUnderLoad(t *testing.T) {
 // refused: neither promote nor a scorer takes a bundle that the gate refused,
 // unless it is forced, which then stands in every row.
 func (p *promoted) refused(t *testing.T) {
-	code, out := p.profilectl("f", "promote", p.bundle("refused"))
+	code, out := p.profilectl("store", "promote", p.bundle("refused"))
 	if code != 1 || !strings.Contains(out, "the gate refused bundle "+p.id("refused")) || !strings.Contains(out, "--force") {
 		t.Errorf("promote: exit code %d: %s", code, out)
 	}
@@ -110,13 +115,7 @@ func (p *promoted) damaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.mustIn("elsewhere", "promote", p.bundle("second")) // from a machine with a store of its own
-	harness.Eventually(t, time.Minute, "the scorer says that it is not ready", func() error {
-		body, err := get(p.scorer.Admin(), "/readyz")
-		if err == nil && (!strings.Contains(body, "model: promotion 4 stays at work") || !strings.Contains(body, model.HeadsFile)) {
-			err = errors.New(body)
-		}
-		return err
-	})
+	p.notReady("model: promotion 4 stays at work")
 	metrics, err := get(p.scorer.Admin(), "/metrics")
 	if err != nil || strings.Contains(metrics, "profilestream_scorer_model_load_failures_total 0\n") || !strings.Contains(metrics, `profilestream_scorer_model_info{model_version="`+p.id("refused")) {
 		t.Errorf("metrics, %v:\n%s", err, metrics)
@@ -124,9 +123,30 @@ func (p *promoted) damaged(t *testing.T) {
 	if n := strings.Count(p.scorer.Log(), "cannot load a promoted model"); n != 1 {
 		t.Errorf("the failure is logged %d times", n)
 	}
+	// Rows that wait do not keep a scorer from ending; one that starts has no model.
+	p.scorer.Signal(syscall.SIGTERM)
+	p.scorer.MustExit(0, time.Minute)
+	t.Logf("peak memory of the scorer, which had two encoders at a time: %d MiB", p.scorer.PeakBytes()>>20)
+	p.scorer = harness.Start(t, "scorer", p.config, p.env("store"))
+	p.notReady("model: no model is at work")
 	p.must("promote", p.bundle("second")) // at work already; its copy is mended
 	p.workWith("second", 5, "")
 	p.scorer.Ready(time.Minute)
+}
+
+// notReady waits until the scorer says why it is not, and names the damaged file.
+func (p *promoted) notReady(why string) {
+	p.t.Helper()
+	harness.Eventually(p.t, time.Minute, "the scorer says that it is not ready", func() error {
+		if p.scorer.Admin() == "" {
+			return errors.New("does not listen yet")
+		}
+		body, err := get(p.scorer.Admin(), "/readyz")
+		if err == nil && (!strings.Contains(body, why) || !strings.Contains(body, model.HeadsFile)) {
+			err = errors.New(body)
+		}
+		return err
+	})
 }
 
 // startPromoted makes the bundles, starts the processes and the load, and waits

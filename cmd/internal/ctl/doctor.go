@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/models"
 	"profilestream/cmd/internal/stage"
 	"profilestream/inference/bundle"
 	"profilestream/inference/encoder"
+	"profilestream/schemas"
 	"profilestream/stream"
 	"profilestream/stream/wire"
 )
@@ -44,7 +46,9 @@ func doctorCommand(s *shared) *cobra.Command {
 			defer cancel()
 			found := []finding{{"ok", "configuration", "run " + cfg.Run + ", config_version " + cfg.Version()}}
 			found = append(found, examineKafka(ctx, cfg, c)...)
-			found = append(found, examineClickHouse(ctx, cfg), examineModel(cfg), examineEncoder(cfg))
+			found = append(found, examineClickHouse(ctx, cfg))
+			dir, model := examineModel(ctx, cfg, c)
+			found = append(found, model, examineEncoder(cfg, dir))
 			return report(cmd.OutOrStdout(), found)
 		},
 	}
@@ -147,19 +151,39 @@ func examineClickHouse(ctx context.Context, cfg *config.Config) finding {
 	return finding{"ok", "clickhouse.addr", strings.Join(cfg.ClickHouse.Addr, ", ") + ", database " + cfg.Database()}
 }
 
-func examineModel(cfg *config.Config) finding {
-	if _, err := os.Stat(cfg.Model.Dir); err != nil {
-		return finding{"trouble", "model.dir", cfg.Model.Dir + " is not there: profilectl train makes a bundle"}
+// examineModel looks at the bundle that a scorer would load now, and says where
+// it lies: the promoted one, or before the first promotion that of model.dir.
+func examineModel(ctx context.Context, cfg *config.Config, c *wire.Client) (dir string, f finding) {
+	topics, err := c.Topics(ctx)
+	if err == nil && topics[schemas.ModelsTopic] > 0 {
+		r, _, err := models.Newest(ctx, c, cfg.Run)
+		if err != nil {
+			return "", finding{"trouble", "topic " + schemas.ModelsTopic, err.Error()}
+		}
+		if p := r.Current(); p.Number > 0 {
+			store := models.Store{Dir: cfg.Model.StoreDir()}
+			if _, err := store.Load(p); err != nil {
+				return store.Path(p.Bundle), finding{"trouble", "model.store", err.Error()}
+			}
+			return store.Path(p.Bundle), finding{"ok", "model.store", fmt.Sprintf("%s, promotion %d, bundle %s", store.Dir, p.Number, p.Bundle)}
+		}
 	}
-	b, err := bundle.Load(cfg.Model.Dir)
+	dir = cfg.Model.Dir
+	if _, err := os.Stat(dir); err != nil {
+		return dir, finding{"trouble", "model.dir", dir + " is not there: profilectl train makes a bundle"}
+	}
+	b, err := bundle.Load(dir)
 	if err != nil {
-		return finding{"trouble", "model.dir", err.Error()}
+		return dir, finding{"trouble", "model.dir", err.Error()}
 	}
-	return finding{"ok", "model.dir", cfg.Model.Dir + ", bundle " + b.ID()}
+	if reasons := b.Refused(); len(reasons) > 0 {
+		return dir, finding{"trouble", "model.dir", fmt.Sprintf("%s: the gate refused bundle %s (%s): scorer -force loads it all the same", dir, b.ID(), strings.Join(reasons, "; "))}
+	}
+	return dir, finding{"ok", "model.dir", dir + ", bundle " + b.ID()}
 }
 
-func examineEncoder(cfg *config.Config) finding {
-	e, err := encoder.Open(encoder.Config{Dir: cfg.Model.Dir, Device: cfg.Model.Device, Runtime: cfg.Model.Runtime, Precision: cfg.Model.Precision, Threads: 1})
+func examineEncoder(cfg *config.Config, dir string) finding {
+	e, err := encoder.Open(encoder.Config{Dir: dir, Device: cfg.Model.Device, Runtime: cfg.Model.Runtime, Precision: cfg.Model.Precision, Threads: 1})
 	if err != nil {
 		return finding{"trouble", "encoder", err.Error()}
 	}

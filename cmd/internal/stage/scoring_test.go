@@ -260,3 +260,30 @@ func TestScoringStopsWithinAFetch(t *testing.T) {
 		})
 	}
 }
+
+// TestSlowRowsAreSentBeforeTheyAreCommitted: of a fetch that takes long, what is
+// scored comes out meanwhile, and is scored again by whoever takes over.
+func TestSlowRowsAreSentBeforeTheyAreCommitted(t *testing.T) {
+	r := newRig(t)
+	topics := r.env.Config.Topics()
+	var users []string
+	var versions []int64
+	for i := range 3 * fewRows {
+		users, versions = append(users, fmt.Sprint("u", i)), append(versions, int64(i))
+	}
+	r.sendRows(topics.Windows, schemas.RowsLive, 0, versioned(t, users, versions))
+	stopping := make(chan struct{})
+	f := &slowScorer{batches: 2, waits: make(chan struct{})}
+	s := newScoring(f, true, newMessageWriter(r.c, topics.Scored, 0))
+	s.stopping = stopping
+	clock := day0
+	s.now = func() time.Time { clock = clock.Add(batchTarget / 2); return clock }
+	go func() { <-f.waits; close(stopping) }()
+	r.score(s, topics.Windows)
+	if n := len(r.scored()); n != 2*fewRows {
+		t.Errorf("%d rows came out of two batches of %d", n, fewRows)
+	}
+	if commit, err := s.Flush(r.ctx()); commit.Offset != 0 || err != nil {
+		t.Errorf("commit %v, %v", commit, err)
+	}
+}
