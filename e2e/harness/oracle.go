@@ -180,6 +180,12 @@ func (e *Engine) Rows(tb testing.TB, query string) [][]string {
 	return out
 }
 
+// Do runs a statement that returns nothing.
+func (e *Engine) Do(tb testing.TB, statement string) {
+	tb.Helper()
+	e.query(tb, statement).Close()
+}
+
 // Count runs a query that gives one whole number.
 func (e *Engine) Count(tb testing.TB, query string) int64 {
 	tb.Helper()
