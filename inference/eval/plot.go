@@ -118,7 +118,9 @@ func liftPlot(ds []Decile, spend bool) template.HTML {
 			high = v
 		}
 	}
-	high = math.Ceil(high*2) / 2
+	if high = math.Ceil(high); high > 2 {
+		high = 2 * math.Ceil(high/2)
+	}
 	p := new(plot)
 	fmt.Fprintf(p, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="lift by decile">`, left+side+14, top+side+bottom)
 	for k := range 5 {

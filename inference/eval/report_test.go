@@ -46,14 +46,14 @@ func planted(rows int, seed uint64, noise float64) *Test {
 
 func TestGateTellsBetterFromWorse(t *testing.T) {
 	t.Parallel()
-	corrupt := planted(1200, 2, .1)
+	corrupt := planted(800, 2, .1)
 	rng := rand.New(rand.NewPCG(3, 3))
 	for i := range corrupt.Model.Score {
 		if rng.Float64() < .4 {
 			corrupt.Model.Score[i] = rng.Float64()
 		}
 	}
-	shifted := planted(1200, 2, .1) // ranks as well, and is not calibrated
+	shifted := planted(800, 2, .1) // ranks as well, and is not calibrated
 	for i, p := range shifted.Model.Score {
 		shifted.Model.Score[i] = .4 + .6*p
 	}
@@ -64,9 +64,9 @@ func TestGateTellsBetterFromWorse(t *testing.T) {
 		test *Test
 		want []string // what the checks that fail begin with
 	}{
-		"better than all":      {planted(1200, 2, .1), nil},
+		"better than all":      {planted(800, 2, .1), nil},
 		"scores corrupted":     {corrupt, []string{"ROC-AUC ahead of recency", "ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend", "Brier score not worse than of rfm"}},
-		"no better than noise": {planted(1200, 2, 5), []string{"ROC-AUC ahead of recency", "ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend", "Brier score not worse than of recency", "Brier score not worse than of rfm"}},
+		"no better than noise": {planted(800, 2, 5), []string{"ROC-AUC ahead of recency", "ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend", "Brier score not worse than of recency", "Brier score not worse than of rfm"}},
 		"not calibrated":       {shifted, []string{"Brier score not worse than of rfm"}},
 		"too few rows":         {planted(40, 2, .1), []string{"ROC-AUC not inferior to rfm"}},
 		"one class":            {oneClass, []string{"ROC-AUC ahead of recency", "ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend"}},
@@ -146,12 +146,12 @@ func TestReportRepeatsAndHolds(t *testing.T) {
 // hold it in most of them.
 func TestIntervalsCover(t *testing.T) {
 	t.Parallel()
-	truth := planted(40000, 99, .1)
+	truth := planted(20000, 99, .1)
 	want := AUC(truth.Model.Score, truth.Churn)
 	held := 0
-	const worlds = 60
+	const worlds = 40
 	for k := range uint64(worlds) {
-		w := planted(300, 100+k, .1)
+		w := planted(200, 100+k, .1)
 		c := Classifiers([]Prediction{w.Model}, w.Churn, w.Users, k)[0]
 		if float64(c.AUC.Low) <= want && want <= float64(c.AUC.High) {
 			held++
