@@ -20,7 +20,7 @@ type Report struct {
 	Thresholds  []Threshold       `json:"thresholds"`
 	Bands       []Band            `json:"bands"`
 	ValueBands  []Band            `json:"value_bands"`
-	Ranges      *Ranges           `json:"value_ranges,omitempty"`
+	Ranges      []Ranges          `json:"value_ranges"`
 	Reliability []Bin             `json:"reliability"`
 	Deciles     []Decile          `json:"deciles"`
 	Curves      Curves            `json:"curves"`
@@ -87,7 +87,7 @@ type Ablation struct {
 	Gini     Figure `json:"normalised_gini"`
 }
 
-// Ranges measures the intervals of value.
+// Ranges measures the intervals of value of one level.
 type Ranges struct {
 	Level    Number `json:"level"` // the share of rows that they are made to hold
 	Coverage Figure `json:"coverage"`

@@ -40,7 +40,7 @@ func planted(rows int, seed uint64, noise float64) *Test {
 	t.ValueBaselines = []Prediction{{"spend", value, false}}
 	t.WithText, t.WithoutText, t.ValueWithText, t.ValueNoText = t.Model, t.Baselines[0], t.Value, t.Value
 	t.Medium, t.High, t.BestF1, t.ValueMid, t.ValueHigh = all(.4), all(.7), all(.5), all(10), all(20)
-	t.RangeLow, t.RangeHigh, t.RangeLevel = all(0), all(25), .8
+	t.Ranges = []Range{{.8, all(0), all(25)}, {.9, all(-1), all(1e9)}}
 	return t
 }
 
@@ -65,7 +65,7 @@ func TestGateTellsBetterFromWorse(t *testing.T) {
 		want []string // what the checks that fail begin with
 	}{
 		"better than all":      {planted(800, 2, .1), nil},
-		"scores corrupted":     {corrupt, []string{"ROC-AUC ahead of recency", "ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend", "Brier score not worse than of rfm"}},
+		"scores corrupted":     {corrupt, []string{"ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend", "Brier score not worse than of rfm"}},
 		"no better than noise": {planted(800, 2, 5), []string{"ROC-AUC ahead of recency", "ROC-AUC not inferior to rfm", "ROC-AUC not inferior to spend", "Brier score not worse than of recency", "Brier score not worse than of rfm"}},
 		"not calibrated":       {shifted, []string{"Brier score not worse than of rfm"}},
 		"too few rows":         {planted(40, 2, .1), []string{"ROC-AUC not inferior to rfm"}},
@@ -137,8 +137,8 @@ func TestReportRepeatsAndHolds(t *testing.T) {
 			in++
 		}
 	}
-	if got := float64(r.Ranges.Coverage.Value); math.Abs(got-float64(in)/800) > 1e-12 {
-		t.Errorf("coverage %v of %d/800", got, in)
+	if got := float64(r.Ranges[0].Coverage.Value); math.Abs(got-float64(in)/800) > 1e-12 || r.Ranges[0].Width.Value != 25 || r.Ranges[1].Coverage.Value != 1 {
+		t.Errorf("%+v, want a coverage of %d/800", r.Ranges, in)
 	}
 }
 

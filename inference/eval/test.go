@@ -9,6 +9,12 @@ type Prediction struct {
 	Probability bool
 }
 
+// Range is an interval of value for each row, made to hold a share of the spends.
+type Range struct {
+	Level     float64
+	Low, High []float64
+}
+
 // Test is rows of customers whom the models were not fitted on, what was
 // predicted for them and what came. All slices have an element a row.
 type Test struct {
@@ -24,8 +30,7 @@ type Test struct {
 	ValueWithText, ValueNoText Prediction
 	Medium, High, BestF1       []float64 // thresholds of churn, each chosen without the row's customer
 	ValueMid, ValueHigh        []float64 // thresholds of value
-	RangeLow, RangeHigh        []float64 // of value; nil where the model gives none
-	RangeLevel                 float64
+	Ranges                     []Range   // of value
 	// Dimensions cut the rows into groups: name of the dimension to the group of
 	// each row.
 	Dimensions map[string][]string
@@ -52,9 +57,9 @@ func (t *Test) Report() *Report {
 	r.Deciles = deciles(p, t)
 	r.Curves = t.curves(model)
 	t.split(p, r)
-	if t.RangeLow != nil {
-		r.Ranges = &Ranges{Level: Number(t.RangeLevel)}
-		t.cover(p, r.Ranges)
+	r.Ranges = make([]Ranges, len(t.Ranges))
+	for k := range t.Ranges {
+		t.cover(p, &t.Ranges[k], &r.Ranges[k])
 	}
 	p.run(t.Users, samples, t.Seed)
 	r.Gate.decide()
@@ -166,13 +171,14 @@ func (t *Test) ablate(p *panel, r *Report) {
 }
 
 // cover measures how often the spend lies in its interval, and how wide that is.
-func (t *Test) cover(p *panel, out *Ranges) {
+func (t *Test) cover(p *panel, of *Range, out *Ranges) {
+	out.Level = Number(of.Level)
 	in, wide := make([]float64, len(t.Spend)), make([]float64, len(t.Spend))
 	for i, v := range t.Spend {
-		if v >= t.RangeLow[i] && v <= t.RangeHigh[i] {
+		if v >= of.Low[i] && v <= of.High[i] {
 			in[i] = 1
 		}
-		wide[i] = t.RangeHigh[i] - t.RangeLow[i]
+		wide[i] = of.High[i] - of.Low[i]
 	}
 	p.measure(&out.Coverage, func(w []float64) float64 { return mean(in, w) })
 	p.measure(&out.Width, func(w []float64) float64 { return mean(wide, w) })

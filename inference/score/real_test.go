@@ -73,7 +73,7 @@ func TestRealEncoder(t *testing.T) {
 		{Name: "toys", Products: []string{"wooden train", "teddy bear"}},
 		{Name: "books", Products: []string{"crime novel", "cookery book"}},
 	}
-	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Embedder: e, Folds: 2, Epochs: 2, Rounds: 10, Trials: 1, Hidden: 4})
+	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Embedder: e, Folds: 2, TestFolds: 2, Epochs: 2, Rounds: 10, Trials: 1, Hidden: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

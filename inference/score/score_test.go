@@ -39,7 +39,7 @@ var trained = sync.OnceValues(func() (*bundle.Bundle, error) {
 	for c, n := range fixture.Names {
 		d.Catalogue = append(d.Catalogue, train.Category{Name: n, Products: []string{fixture.Product(c, 0), fixture.Product(c, 1)}})
 	}
-	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, Epochs: 3, Rounds: 25, Trials: 1, Hidden: 8})
+	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, TestFolds: 2, Epochs: 3, Rounds: 25, Trials: 1, Hidden: 8})
 	if err != nil {
 		return nil, err
 	}

@@ -122,6 +122,7 @@ func (s *sample) judge(outs []*outcome, p *plan, o *Options) *eval.Report {
 		ValueHigh:  each(outs, func(u *outcome) float64 { return u.model.Bands.ValueHigh }),
 		BestF1:     each(outs, func(u *outcome) float64 { return u.model.bestF1 }),
 		Dimensions: s.dimensions(rows),
+		Ranges:     ranges(outs),
 	}
 	if timed {
 		t.Baselines = append(t.Baselines, churn("BG/NBD", func(u *outcome) []float64 { return u.base.silent }))
@@ -140,6 +141,21 @@ func (s *sample) judge(outs []*outcome, p *plan, o *Options) *eval.Report {
 	return r
 }
 
+// ranges are the intervals of value that every model has.
+func ranges(outs []*outcome) []eval.Range {
+	var out []eval.Range
+	for k, level := range heads.Coverages {
+		if slices.ContainsFunc(outs, func(u *outcome) bool { return u.full.low[k] == nil }) {
+			continue
+		}
+		out = append(out, eval.Range{
+			Level: level,
+			Low:   pool(outs, func(u *outcome) []float64 { return u.full.low[k] }), High: pool(outs, func(u *outcome) []float64 { return u.full.high[k] }),
+		})
+	}
+	return out
+}
+
 func negated(v []float64) []float64 {
 	out := make([]float64, len(v))
 	for i, x := range v {
@@ -152,6 +168,7 @@ func negated(v []float64) []float64 {
 type scores struct {
 	churn, value []float64
 	parts        [heads.NumParts][]float64
+	low, high    [][]float64 // of value, a slice each of heads.Coverages; nil where the set has no intervals
 }
 
 func newScores(set *heads.Set, x *heads.Matrix) *scores {
@@ -175,6 +192,16 @@ func newScores(set *heads.Set, x *heads.Matrix) *scores {
 	for i := range z {
 		s.churn[i] = set.Churn.Calibration.Probability(z[i])
 		s.value[i] = set.Spend.Value(z[i], a[i])
+	}
+	s.low, s.high = make([][]float64, len(heads.Coverages)), make([][]float64, len(heads.Coverages))
+	for k, level := range heads.Coverages {
+		for i := range z {
+			low, high, ok := set.Interval(z[i], a[i], level)
+			if !ok {
+				break
+			}
+			s.low[k], s.high[k] = append(s.low[k], low), append(s.high[k], high)
+		}
 	}
 	return s
 }

@@ -57,7 +57,7 @@ func logReport(t *testing.T, r *eval.Report) map[string]eval.Classifier {
 func TestRetailCustomers(t *testing.T) {
 	t.Parallel()
 	d := retail(t, "online_retail_dev.csv.gz", "2011-04-01", "2011-06-01")
-	o := Options{Seed: 1, Folds: 3, Epochs: 8, Rounds: 90, Trials: 1}
+	o := Options{Seed: 1, Folds: 3, TestFolds: 2, Epochs: 8, Rounds: 90, Trials: 1}
 	r, err := Train(context.Background(), d, o)
 	if err != nil {
 		t.Fatal(err)

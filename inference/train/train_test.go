@@ -28,7 +28,7 @@ func dataset(users, cutoffs int) Dataset {
 }
 
 func quick() Options {
-	return Options{Seed: 3, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, Epochs: 4, Rounds: 25, Trials: 1, Hidden: 8, Components: 8}
+	return Options{Seed: 3, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, TestFolds: 2, Epochs: 4, Rounds: 25, Trials: 1, Hidden: 8, Components: 8}
 }
 
 func TestTrainBeatsRecencyAndRepeats(t *testing.T) {

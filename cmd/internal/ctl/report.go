@@ -57,7 +57,7 @@ func printFigures(t io.Writer, e *eval.Report) {
 	for _, v := range e.Value {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", named(v.Name, v.Kind), digits(v.Spearman.Value), between(v.Spearman), digits(v.Gini.Value), digits(v.Lift.Value), digits(v.Absolute.Value), digits(v.Ratio.Value))
 	}
-	if r := e.Ranges; r != nil {
+	for _, r := range e.Ranges {
 		fmt.Fprintf(t, "of the intervals for %s of the spends\t%s hold them\t%s\n", digits(r.Level), digits(r.Coverage.Value), between(r.Coverage))
 	}
 	if a := e.Text; a != nil {
