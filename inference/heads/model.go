@@ -57,6 +57,7 @@ type Model struct {
 	Full        Set                `json:"full"`    // numeric inputs, then text components
 	Numeric     Set                `json:"numeric"` // numeric inputs only: the degraded mode
 	Sentiment   *Sentiment         `json:"sentiment,omitempty"`
+	Moods       bool               `json:"moods,omitempty"` // MoodInputs follow the text components
 	Interests   Interests          `json:"interests"`
 	Next        *Next              `json:"next,omitempty"` // nil: interests weigh recent entries
 	Returns     []Return           `json:"returns,omitempty"`
@@ -85,8 +86,8 @@ func (m *Model) Validate() error {
 		return fmt.Errorf("text projection reads %d dimensions, the heads %d", m.Text.Dim, m.Dim)
 	}
 	n := len(features.Inputs)
-	if m.Numeric.Cols != n || m.Full.Cols != n+len(m.Text.Bias) {
-		return fmt.Errorf("heads read %d and %d inputs, want %d and %d", m.Numeric.Cols, m.Full.Cols, n, n+len(m.Text.Bias))
+	if m.Numeric.Cols != n || m.Full.Cols != n+m.TextCols() {
+		return fmt.Errorf("heads read %d and %d inputs, want %d and %d", m.Numeric.Cols, m.Full.Cols, n, n+m.TextCols())
 	}
 	if err := m.Full.validate(); err != nil {
 		return err
@@ -101,6 +102,9 @@ func (m *Model) Validate() error {
 	}
 	if err := m.Interests.validate(m.Dim); err != nil {
 		return err
+	}
+	if m.Moods && m.Sentiment == nil {
+		return fmt.Errorf("heads read moods and have none")
 	}
 	if m.Next != nil {
 		if err := m.Next.validate(len(m.Interests.Categories), len(m.Text.Bias)); err != nil {
@@ -123,6 +127,15 @@ func (b *Bands) validate() error {
 		return fmt.Errorf("bands fall: churn %v..%v, value %v..%v", b.ChurnMedium, b.ChurnHigh, b.ValueMid, b.ValueHigh)
 	}
 	return nil
+}
+
+// TextCols is the number of inputs of Full beyond the numeric ones: what the
+// encoder reads.
+func (m *Model) TextCols() int {
+	if m.Moods {
+		return len(m.Text.Bias) + NumMoods
+	}
+	return len(m.Text.Bias)
 }
 
 // Encode writes the heads file.

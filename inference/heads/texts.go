@@ -17,6 +17,24 @@ func (s *Sentiment) Mood(embedding []float32) float32 {
 	return float32(2*s.Calibration.Probability(float64(z)) - 1)
 }
 
+// Inputs that tell moods: of the newest feedback, and of the newest search.
+const (
+	MoodFeedback = iota
+	MoodSearch
+	NumMoods
+)
+
+const (
+	moodDays  = 30 // an age that halves what a mood tells
+	moodScale = 2  // brings moods to about the spread of the other inputs
+)
+
+// MoodInput is the input that a mood (see Sentiment.Mood) of some age makes; 0,
+// which is neither good nor bad, stands for none.
+func MoodInput(mood float32, ageDays float64) float32 {
+	return moodScale * mood * float32(math.Exp2(-max(0, ageDays)/moodDays))
+}
+
 // MaxInterests is the largest number of categories of a row.
 const MaxInterests = 8
 

@@ -8,7 +8,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 
-	"profilestream/inference/features"
 	"profilestream/inference/heads"
 	"profilestream/schemas"
 )
@@ -63,14 +62,8 @@ func (w *work) explain(lo, hi int, full bool) (set *heads.Set, base float64, err
 		set, explainer = &m.Full, w.s.explainers[1]
 	}
 	n := hi - lo
-	w.x.Resize(n, set.Cols)
-	if err := w.table.Fill(m.Standard, lo, hi, w.x.Data, w.x.Stride); err != nil {
+	if err := w.inputs(set, lo, hi, full); err != nil {
 		return nil, 0, err
-	}
-	if full {
-		for i := lo; i < hi; i++ {
-			copy(w.x.Row(i - lo)[len(features.Inputs):], w.user[i].components)
-		}
 	}
 	w.effects.Resize(n, set.Cols)
 	w.churn, w.amount = resize(w.churn, n), resize(w.amount, n)

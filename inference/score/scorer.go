@@ -96,7 +96,7 @@ func New(b *bundle.Bundle, e Embedder, cfg Config) (*Scorer, error) {
 	for c, name := range m.Interests.Categories {
 		s.categories[name] = c
 	}
-	s.groups, s.names = reasonGroups(len(m.Text.Bias))
+	s.groups, s.names = reasonGroups(m.TextCols())
 	s.pool.New = func() any { return newWork(s) }
 	return s, nil
 }

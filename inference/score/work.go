@@ -30,12 +30,14 @@ type work struct {
 	table  features.Table
 	recent recent
 	back   *array.String // feedback texts
+	backAt *array.Timestamp
 
 	text  Texts
 	texts []string // to embed: windows, items and feedbacks not remembered
 	then  []func(v []float32)
 	user  []reading // of each row
-	moods []float32 // of each row with a feedback
+	moods []float32 // of each row's newest feedback; 0 without
+	asked []float32 // mood of each row's newest search; 0 without
 	// Texts met for the first time in this batch.
 	newItems   map[item][]float32
 	newMoods   map[string]float32
@@ -108,9 +110,14 @@ func (w *work) bind(rec arrow.Record) error {
 	if !ok {
 		return fmt.Errorf("scoring: column feedback_text is %s", rec.Column(schemas.ColFeedbackText).DataType())
 	}
+	backAt, ok := rec.Column(schemas.ColFeedbackAt).(*array.Timestamp)
+	if !ok {
+		return fmt.Errorf("scoring: column feedback_at is %s", rec.Column(schemas.ColFeedbackAt).DataType())
+	}
 	if err := w.text.Bind(rec); err != nil {
 		return err
 	}
+	w.backAt = backAt
 	w.back, w.rec, w.rows = back, rec, int(rec.NumRows())
 	return nil
 }
@@ -118,7 +125,7 @@ func (w *work) bind(rec arrow.Record) error {
 // release drops what points into the record, so that the pool keeps no batch
 // alive.
 func (w *work) release() {
-	w.rec, w.back, w.recent = nil, nil, recent{}
+	w.rec, w.back, w.backAt, w.recent = nil, nil, nil, recent{}
 	w.table = features.Table{}
 	clear(w.texts)
 	clear(w.then)
@@ -133,8 +140,9 @@ func (w *work) release() {
 // newest feedback's, all in one call of the embedder.
 func (w *work) embed(ctx context.Context, e Embedder) error {
 	w.user = resize(w.user, w.rows)
-	w.moods = resize(w.moods, w.rows)
+	w.moods, w.asked = resize(w.moods, w.rows), resize(w.asked, w.rows)
 	clear(w.moods)
+	clear(w.asked)
 	if e == nil {
 		return ctx.Err()
 	}
@@ -190,15 +198,15 @@ func (w *work) wantUsers() {
 			continue
 		}
 		w.want(t, func(v []float32) {
-			w.user[i] = w.read(v)
+			w.user[i] = w.project(v)
 			cache.put(k, w.user[i])
 		})
 	}
 }
 
-// read projects an embedding. It is remembered with it, for it costs as much as
-// all heads together.
-func (w *work) read(v []float32) reading {
+// project finds the text components of an embedding. They are remembered with it,
+// for they cost as much as all heads together.
+func (w *work) project(v []float32) reading {
 	p := w.s.model.Text
 	one := heads.NewMatrix(1, len(p.Bias))
 	p.Apply(one, &heads.Matrix{Rows: 1, Cols: len(v), Stride: len(v), Data: v})
@@ -260,47 +268,6 @@ func (w *work) fillItems() {
 	for k := range w.affinities {
 		if w.affinities[k] == nil {
 			w.affinities[k] = w.newItems[w.recent.item(k)]
-		}
-	}
-}
-
-func (w *work) wantMoods() {
-	if w.s.model.Sentiment == nil {
-		return
-	}
-	cache := w.s.moods
-	for i := range w.rows {
-		if w.back.IsNull(i) {
-			continue
-		}
-		t := w.back.Value(i)
-		if m, ok := cache.get(t); ok {
-			w.moods[i] = m
-			continue
-		}
-		if _, ok := w.newMoods[t]; ok {
-			continue
-		}
-		t = strings.Clone(t)
-		w.newMoods[t] = 0
-		w.want(t, func(v []float32) {
-			m := w.s.model.Sentiment.Mood(v)
-			w.newMoods[t] = m
-			cache.put(t, m)
-		})
-	}
-}
-
-func (w *work) fillMoods() {
-	if len(w.newMoods) == 0 {
-		return
-	}
-	for i := range w.rows {
-		if w.back.IsNull(i) {
-			continue
-		}
-		if m, ok := w.newMoods[w.back.Value(i)]; ok {
-			w.moods[i] = m
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"profilestream/inference/features"
+	"profilestream/inference/heads"
 	"profilestream/inference/score"
 	"profilestream/schemas"
 )
@@ -64,7 +65,8 @@ type sample struct {
 	texts      []string
 	embeddings [][]float32
 	groups     map[string][]string
-	tasks      *tasks // nil: churn and spend alone
+	moods      [][heads.NumMoods]float32 // inputs of each row; nil without a head for sentiment
+	tasks      *tasks                    // nil: churn and spend alone
 }
 
 func open(d *Dataset, texts score.Texts) (*sample, error) {

@@ -31,7 +31,7 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	if err := s.usable(rows); err != nil {
 		return nil, err
 	}
-	m := &heads.Model{Format: heads.FormatVersion, FeatureHash: features.Hash(), Inputs: features.Names(), Rendering: text.Version, Dim: schemas.EmbeddingDim, Seed: o.Seed}
+	m := &heads.Model{Format: heads.FormatVersion, FeatureHash: features.Hash(), Inputs: features.Names(), Rendering: text.Version, Dim: schemas.EmbeddingDim, Seed: o.Seed, Moods: s.moods != nil}
 	if o.Embedder != nil {
 		m.Dim = o.Embedder.Dim()
 	}
@@ -137,7 +137,7 @@ func matrix(rows [][]float32, cols int) *heads.Matrix {
 
 // inputs builds the matrix of the rows: standardised numbers, text components.
 func (s *sample) inputs(m *heads.Model, rows []int) (*heads.Matrix, error) {
-	n, k := len(features.Inputs), len(m.Text.Bias)
+	n, k := len(features.Inputs), m.TextCols()
 	x := heads.NewMatrix(len(rows), n+k)
 	for r, i := range rows {
 		t, at := s.locate(i)
@@ -148,10 +148,13 @@ func (s *sample) inputs(m *heads.Model, rows []int) (*heads.Matrix, error) {
 	if s.embeddings == nil {
 		return x, nil
 	}
-	part := heads.NewMatrix(len(rows), k)
+	part := heads.NewMatrix(len(rows), len(m.Text.Bias))
 	m.Text.Apply(part, matrix(pick(s.embeddings, rows), m.Dim))
 	for r := range rows {
 		copy(x.Row(r)[n:], part.Row(r))
+		if m.Moods {
+			copy(x.Row(r)[n+part.Cols:], s.moods[rows[r]][:])
+		}
 	}
 	return x, nil
 }

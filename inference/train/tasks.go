@@ -55,7 +55,11 @@ func openTasks(ctx context.Context, s *sample, d *Dataset, o *Options) (*tasks, 
 	}
 	o.Progress("reading feedback and catalogue", 0, 2)
 	var err error
-	if t.sentiment, t.mood, err = sentiment(ctx, d.Feedback, o); err != nil {
+	var unseen map[string]float32
+	if t.sentiment, unseen, t.mood, err = sentiment(ctx, d.Feedback, o); err != nil {
+		return nil, err
+	}
+	if s.moods, err = t.readMoods(ctx, unseen); err != nil {
 		return nil, err
 	}
 	o.Progress("reading feedback and catalogue", 1, 2)

@@ -38,8 +38,8 @@ const maxFeedback = 1500
 
 // sentiment fits the mood of texts and measures it, beside a list of words, on
 // folds by text, so that no text teaches its own test. It is nil where that does
-// not work.
-func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentiment, *eval.MoodTask, error) {
+// not work. The map has the mood of each text learned from, as told without it.
+func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentiment, map[string]float32, *eval.MoodTask, error) {
 	if n := len(texts); n > maxFeedback {
 		kept := make([]Labelled, maxFeedback)
 		for i := range kept {
@@ -58,30 +58,32 @@ func sentiment(ctx context.Context, texts []Labelled, o *Options) (*heads.Sentim
 		}
 	}
 	if pos < 5 || float64(len(y))-pos < 5 {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	v, err := embed(ctx, o, words, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	x := matrix(v, o.Embedder.Dim())
 	p := &problem{x: x, y: y, fold: fold, loss: heads.Logistic}
 	p.prepare()
 	f := &fitted{}
 	if err := p.linear(ctx, f); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	held := f.parts[heads.PartLinear]
 	c := heads.FitPlatt(held, y)
 	if c.A == 0 {
-		return nil, nil, nil // too few texts to tell their moods apart
+		return nil, nil, nil, nil // too few texts to tell their moods apart
 	}
+	unseen := make(map[string]float32, len(words))
 	prob, listed := make([]float64, len(held)), make([]float64, len(held))
 	for i, z := range held {
 		prob[i], listed[i] = c.Probability(z), wordMood(words[i])
+		unseen[words[i]] = float32(2*prob[i] - 1)
 	}
 	measured := eval.Moods([]eval.Prediction{{Name: "list of words", Score: listed}, {Name: "model", Score: prob}}, y, words, o.Seed)
-	return &heads.Sentiment{Linear: f.ensemble.Linear, Calibration: *c}, &eval.MoodTask{Texts: len(y), Models: measured}, nil
+	return &heads.Sentiment{Linear: f.ensemble.Linear, Calibration: *c}, unseen, &eval.MoodTask{Texts: len(y), Models: measured}, nil
 }
 
 // maxProducts bounds the products that stand for a category.
