@@ -116,7 +116,7 @@ func TestTamperedFileIsRefused(t *testing.T) {
 func TestMisfitIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(m *heads.Model){
-		"another format":   func(m *heads.Model) { m.Format = 2 },
+		"another format":   func(m *heads.Model) { m.Format = heads.FormatVersion + 1 },
 		"other features":   func(m *heads.Model) { m.FeatureHash = "x" },
 		"too few weights":  func(m *heads.Model) { m.Full.Churn.Ensemble.Linear.Weights = nil },
 		"falling bands":    func(m *heads.Model) { m.Bands.ChurnMedium = 2 },
