@@ -29,7 +29,7 @@ var trained = sync.OnceValues(func() (*bundle.Bundle, error) {
 		return nil, err
 	}
 	s := fixture.New(400, 1, 5)
-	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Category: s.Category}
+	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Category: s.Category, Returns: []train.Return{{Days: 90, Came: came(s.Churn)}}}
 	for _, t := range []string{"lovely", "lovely quality", "great", "nice", "good"} {
 		d.Feedback = append(d.Feedback, train.Labelled{Text: t, Positive: true})
 	}
@@ -50,6 +50,14 @@ var trained = sync.OnceValues(func() (*bundle.Bundle, error) {
 	return bundle.Write(filepath.Join(dir, "b"), bundle.Contents{Heads: r.Model, Evaluation: r.JSON,
 		Files: map[string]string{bundle.EncoderFile: file, bundle.TokenizerFile: file}})
 })
+
+func came(churn []bool) []bool {
+	out := make([]bool, len(churn))
+	for i, c := range churn {
+		out[i] = !c
+	}
+	return out
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -180,6 +188,41 @@ func TestInterestsFollowTheHead(t *testing.T) {
 	}
 	if most := 200 + 2; read > most { // windows and two feedbacks
 		t.Errorf("%d texts were read, at most %d: entries of listed categories need no encoder", read, most)
+	}
+}
+
+// TestReturnsFallWithChurn compares the chance of a purchase within the horizon
+// with the chance of none, and rows alone with rows together.
+func TestReturnsFallWithChurn(t *testing.T) {
+	t.Parallel()
+	shop := fixture.New(200, 1, 9)
+	s := scorer(t, &fixture.Embedder{})
+	churn := mustScore(t, s, shop.Rows).Column(schemas.ColChurn).(*array.Float32)
+	got, err := s.Returns(context.Background(), shop.Rows)
+	if err != nil || len(got) != 1 || len(got[0]) != 200 {
+		t.Fatalf("%d spans, %v", len(got), err)
+	}
+	var xy, x, y float64
+	for i, p := range got[0] {
+		if !(p > 0 && p < 1) {
+			t.Fatalf("row %d: %v", i, p)
+		}
+		c := float64(churn.Value(i))
+		xy, x, y = xy+p*c/200, x+p/200, y+c/200
+	}
+	if xy-x*y >= 0 {
+		t.Error("the chance of a purchase does not fall with churn")
+	}
+	for _, i := range []int64{0, 63, 199} {
+		one := shop.Rows.NewSlice(i, i+1)
+		alone, err := s.Returns(context.Background(), one)
+		one.Release()
+		if err != nil || alone[0][0] != got[0][i] {
+			t.Errorf("row %d alone: %v, together %v, %v", i, alone, got[0][i], err)
+		}
+	}
+	if _, err := scorer(t, nil).Returns(context.Background(), shop.Rows); err == nil {
+		t.Error("returns were told without an encoder")
 	}
 }
 

@@ -25,6 +25,7 @@ const scoreRows = 1024
 
 type scoreFlags struct {
 	model, asOf, out string
+	tasks            bool
 }
 
 func scoreCommand(s *shared) *cobra.Command {
@@ -34,9 +35,12 @@ func scoreCommand(s *shared) *cobra.Command {
 		Short: "Score every customer of a history as of a day, into a CSV file",
 		Long: `Score replays a history up to a day and scores every customer with a purchase
 before it. The file has the columns customer_id, churn_probability and
-value_expected, ordered by customer.`,
+value_expected, ordered by customer. With --tasks more follow: return_7d and
+return_30d, the probability of a purchase within so many days, next_category and
+its weight among the interests, and sentiment, the mood of the newest feedback
+from -1 to 1, empty without one.`,
 		Example: `  profilectl score online_retail.csv.gz --model models/retail --as-of 2011-09-01 --out scores.csv
-  profilectl score shop --as-of 2026-02-01 --out scores.csv`,
+  profilectl score shop --as-of 2026-02-01 --tasks --out scores.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.config()
@@ -58,6 +62,7 @@ value_expected, ordered by customer.`,
 	fl := c.Flags()
 	fl.StringVar(&f.model, "model", "models/current", "folder of the model bundle")
 	fl.StringVar(&f.asOf, "as-of", "", "UTC day: events before it count, such as 2011-09-01")
+	fl.BoolVar(&f.tasks, "tasks", false, "also write returns, the next category and sentiment")
 	fl.StringVar(&f.out, "out", "", "CSV file to write")
 	return c
 }
@@ -95,17 +100,26 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 		}
 	}()
 	w := csv.NewWriter(tmp)
-	if err := w.Write([]string{"customer_id", "churn_probability", "value_expected"}); err != nil {
+	header := []string{"customer_id", "churn_probability", "value_expected"}
+	var extra *taskColumns
+	if f.tasks {
+		extra = &taskColumns{scorer: sc}
+		header = append(header, extra.header()...)
+	}
+	if err := w.Write(header); err != nil {
 		return 0, err
 	}
 	for from := int64(0); from < all.NumRows(); from += scoreRows {
 		part := all.NewSlice(from, min(from+scoreRows, all.NumRows()))
 		scored, err := sc.Score(ctx, part)
+		if err == nil && extra != nil {
+			err = extra.read(ctx, part)
+		}
 		part.Release()
 		if err != nil {
 			return 0, err
 		}
-		k, err := writeScores(w, scored)
+		k, err := writeScores(w, scored, extra)
 		scored.Release()
 		if err != nil {
 			return 0, err
@@ -133,8 +147,8 @@ func warnRefused(p *bar, b *bundle.Bundle) {
 	}
 }
 
-// writeScores writes the customers with a purchase.
-func writeScores(w *csv.Writer, rec arrow.Record) (n int, err error) {
+// writeScores writes the customers with a purchase; extra may be nil.
+func writeScores(w *csv.Writer, rec arrow.Record, extra *taskColumns) (n int, err error) {
 	ids := rec.Column(schemas.ColUserID).(*array.String)
 	orders := rec.Column(schemas.ColFeatures + schemas.Life(schemas.OrdersTotal)).(*array.Int64)
 	churn := rec.Column(schemas.ColChurn).(*array.Float32)
@@ -144,10 +158,15 @@ func writeScores(w *csv.Writer, rec arrow.Record) (n int, err error) {
 			continue
 		}
 		n++
-		number := func(f float32) string { return strconv.FormatFloat(float64(f), 'f', -1, 32) }
-		if err := w.Write([]string{ids.Value(i), number(churn.Value(i)), number(value.Value(i))}); err != nil {
+		line := []string{ids.Value(i), number(churn.Value(i)), number(value.Value(i))}
+		if extra != nil {
+			line = append(line, extra.row(rec, i)...)
+		}
+		if err := w.Write(line); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
 }
+
+func number(f float32) string { return strconv.FormatFloat(float64(f), 'f', -1, 32) }
