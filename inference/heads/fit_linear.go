@@ -26,6 +26,12 @@ func (l Loss) at(z, y float64) (loss, grad float64) {
 	return math.Max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - y*z, Sigmoid(z) - y
 }
 
+// Of is the loss of a score.
+func (l Loss) Of(z, y float64) float64 {
+	v, _ := l.at(z, y)
+	return v
+}
+
 // Mean is the mean loss of scores.
 func (l Loss) Mean(z, y []float64) float64 {
 	var s float64

@@ -59,11 +59,11 @@ func (p *problem) prepare() {
 }
 
 // each runs f for every fold, as many at once as there are processors.
-func (p *problem) each(ctx context.Context, f func(ctx context.Context, k int, in, out []int) error) error {
+func (p *problem) each(ctx context.Context, f func(ctx context.Context, at *fold) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for k, at := range p.folds {
-		g.Go(func() error { return f(ctx, k, at.in, at.out) })
+	for k := range p.folds {
+		g.Go(func() error { return f(ctx, &p.folds[k]) })
 	}
 	return g.Wait()
 }
@@ -97,10 +97,9 @@ func crossfit(ctx context.Context, p *problem, o *Options, step func()) (*fitted
 	}
 	step()
 	if p.mlp {
-		if err := p.hidden(ctx, o, f); err != nil {
+		if err := p.hidden(ctx, o, f, step); err != nil {
 			return nil, err
 		}
-		step()
 	}
 	if err := p.forest(ctx, o, f, step); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 
 	"profilestream/inference/heads"
 )
@@ -19,20 +20,8 @@ const (
 // cut-offs goes on moving after them, where nothing was learnt, so a weight on
 // it has to earn more. It is nil where the cut-offs do not show it.
 func drift(x *heads.Matrix, cutoff []int64) []float32 {
-	first, last := int64(math.MaxInt64), int64(math.MinInt64)
-	for _, c := range cutoff {
-		first, last = min(first, c), max(last, c)
-	}
-	var before, after []int
-	for i, c := range cutoff {
-		if c == first {
-			before = append(before, i)
-		}
-		if c == last {
-			after = append(after, i)
-		}
-	}
-	if first == last || len(before) < driftRows || len(after) < driftRows {
+	before, after := ends(cutoff)
+	if before == nil {
 		return nil
 	}
 	out := make([]float32, x.Cols)
@@ -45,6 +34,27 @@ func drift(x *heads.Matrix, cutoff []int64) []float32 {
 		}
 	}
 	return out
+}
+
+// ends are the rows of the first and of the last cut-off; nil where there is
+// only one or either has too few rows to compare.
+func ends(cutoff []int64) (before, after []int) {
+	if len(cutoff) == 0 {
+		return nil, nil
+	}
+	first, last := slices.Min(cutoff), slices.Max(cutoff)
+	for i, c := range cutoff {
+		if c == first {
+			before = append(before, i)
+		}
+		if c == last {
+			after = append(after, i)
+		}
+	}
+	if first == last || len(before) < driftRows || len(after) < driftRows {
+		return nil, nil
+	}
+	return before, after
 }
 
 // moments are mean and standard deviation of a column over some rows.

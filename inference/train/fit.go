@@ -87,13 +87,17 @@ func (s *sample) latest(rows []int) []int {
 	return out
 }
 
+// sets is the number of sets of heads that a fit makes.
+func (o *Options) sets() int {
+	if o.Embedder != nil {
+		return 2
+	}
+	return 1
+}
+
 // fitSteps is the number of times fit calls step.
 func fitSteps(o *Options) int {
-	sets := 1
-	if o.Embedder != nil {
-		sets = 2
-	}
-	return 1 + sets*(2+1+2*min(o.Trials, len(boosts)))
+	return 1 + o.sets()*(2+o.mlpBudget().steps()+2*o.treeBudget().steps())
 }
 
 const minRows = 40

@@ -20,7 +20,14 @@ type Options struct {
 	Epochs     int            // most epochs of an MLP; 24
 	Rounds     int            // most trees of a forest; 240
 	Hidden     int            // units of an MLP; 16
-	Trials     int            // settings of boosting tried; 3
+	Trials     int            // settings of boosting tried where no search is asked for; 3
+	SGD        bool           // fit MLPs by plain SGD instead of AdamW
+	// SearchTrials is the number of settings of MLPs and of boosting to try, each
+	// time they are fitted: the listed ones first, then random ones.
+	SearchTrials int
+	// SearchTime is, instead of a number, a time for all searches together. What
+	// is found then depends on how fast the machine is.
+	SearchTime time.Duration
 	// HalfLifeDays of interests; 21.
 	HalfLifeDays float64
 	// Control also fits the heads on texts dealt out to other rows, as a control of
@@ -29,6 +36,7 @@ type Options struct {
 	// Progress is called with the steps done and to do; may be nil.
 	Progress func(stage string, done, total int)
 	horizon  time.Duration
+	fits     int // how many fits, one after the other, share the time of a search
 }
 
 func (o *Options) setDefaults() error {
@@ -40,6 +48,7 @@ func (o *Options) setDefaults() error {
 	set(&o.Hidden, 16)
 	set(&o.Trials, 3)
 	set(&o.HalfLifeDays, 21)
+	set(&o.fits, 2)
 	if o.Texts == nil {
 		o.Texts = text.NewRows()
 	}
@@ -47,6 +56,10 @@ func (o *Options) setDefaults() error {
 		o.Progress = func(string, int, int) {}
 	}
 	switch {
+	case o.SearchTrials < 0 || o.SearchTime < 0:
+		return fmt.Errorf("training: a search of %d trials and %s", o.SearchTrials, o.SearchTime)
+	case o.SearchTrials > 0 && o.SearchTime > 0:
+		return fmt.Errorf("training: a search of %d trials and of %s: give one", o.SearchTrials, o.SearchTime)
 	case o.Folds < 2:
 		return fmt.Errorf("training: %d folds, at least 2", o.Folds)
 	case o.TestFolds < 2:
@@ -69,11 +82,6 @@ var boosts = []heads.BoostOptions{
 	{Depth: 4, Rate: .03, Lambda: 10, MinWeight: 8, RowShare: .6, ColShare: .3},
 	{Depth: 3, Rate: .03, Lambda: 20, MinWeight: 12, RowShare: .6, ColShare: .25},
 	{Depth: 5, Rate: .02, Lambda: 20, MinWeight: 10, RowShare: .5, ColShare: .2},
-}
-
-// mlp are the settings of every MLP.
-func (o *Options) mlp() heads.MLPOptions {
-	return heads.MLPOptions{Hidden: o.Hidden, Epochs: o.Epochs, Batch: 128, Rate: 2e-3, WeightDecay: .05, Dropout: .3, Seed: o.Seed}
 }
 
 // compactChurn and compactSpend are the inputs of the compact parts: recency, and

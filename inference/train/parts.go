@@ -14,8 +14,8 @@ func (p *problem) linear(ctx context.Context, f *fitted) error {
 	for n := range held {
 		held[n] = make([]float64, len(p.y))
 	}
-	err := p.each(ctx, func(ctx context.Context, _ int, in, out []int) error {
-		xi, yi, xo, z := p.even.Select(in), pick(p.y, in), p.even.Select(out), make([]float64, len(out))
+	err := p.each(ctx, func(ctx context.Context, at *fold) error {
+		xi, yi, xo, z := p.even.Select(at.in), pick(p.y, at.in), p.even.Select(at.out), make([]float64, len(at.out))
 		var m *heads.Linear
 		for n, l2 := range penalties {
 			var err error
@@ -23,7 +23,7 @@ func (p *problem) linear(ctx context.Context, f *fitted) error {
 				return err
 			}
 			m.Score(xo, z)
-			scatter(held[n], z, out)
+			scatter(held[n], z, at.out)
 		}
 		return nil
 	})
@@ -71,14 +71,14 @@ func (p *problem) small(ctx context.Context, f *fitted) error {
 		}
 	}
 	held := make([]float64, len(p.y))
-	err := p.each(ctx, func(ctx context.Context, _ int, in, out []int) error {
-		m, err := heads.FitLinear(ctx, x.Select(in), pick(p.y, in), p.loss, compactPenalty, nil)
+	err := p.each(ctx, func(ctx context.Context, at *fold) error {
+		m, err := heads.FitLinear(ctx, x.Select(at.in), pick(p.y, at.in), p.loss, compactPenalty, nil)
 		if err != nil {
 			return err
 		}
-		z := make([]float64, len(out))
-		m.Score(x.Select(out), z)
-		scatter(held, z, out)
+		z := make([]float64, len(at.out))
+		m.Score(x.Select(at.out), z)
+		scatter(held, z, at.out)
 		return nil
 	})
 	if err != nil {
@@ -96,47 +96,20 @@ func (p *problem) small(ctx context.Context, f *fitted) error {
 	return nil
 }
 
-// hidden fits a bag of MLPs; the number of epochs is the one with the least
-// held-out loss over all folds.
-func (p *problem) hidden(ctx context.Context, o *Options, f *fitted) error {
-	opt := o.mlp()
-	byEpoch := newTrace(opt.Epochs, len(p.y))
-	err := p.each(ctx, func(ctx context.Context, _ int, in, out []int) error {
-		xi, yi, xo, yo := p.even.Select(in), pick(p.y, in), p.even.Select(out), pick(p.y, out)
-		sums := make([][]float64, opt.Epochs)
-		for m := range members {
-			scores, err := p.epochs(ctx, opt, uint64(m), xi, yi, xo, yo)
-			if err != nil {
-				return err
-			}
-			for n, z := range scores {
-				if m == 0 {
-					sums[n] = make([]float64, len(out))
-				}
-				for i, v := range z {
-					sums[n][i] += v / members
-				}
-			}
-		}
-		for n, z := range sums {
-			byEpoch.put(n+1, z, out)
-		}
-		return nil
-	})
+// hidden fits a bag of MLPs; setting and number of epochs are those with the
+// least held-out loss.
+func (p *problem) hidden(ctx context.Context, o *Options, f *fitted, step func()) error {
+	r := &racer[heads.MLPOptions]{p: p, budget: o.mlpBudget(), setting: o.mlp, fit: p.bag, step: step}
+	won, err := r.run(ctx)
 	if err != nil {
 		return err
 	}
-	n, held, _ := byEpoch.best(p)
-	f.parts[heads.PartMLP] = held
-	opt.Epochs = n
-	bag := make([]*heads.MLP, members)
-	for m := range bag {
-		opt.Seed = memberSeed(o.Seed, uint64(m))
-		if bag[m], err = heads.FitMLP(ctx, p.even, p.y, p.loss, opt, nil); err != nil {
-			return err
-		}
+	opt := won.setting
+	opt.Epochs, f.parts[heads.PartMLP] = p.best(won.scores)
+	m, err := p.bagged(ctx, opt)
+	if err != nil {
+		return err
 	}
-	m := heads.Bag(bag)
 	if p.shrink != nil {
 		for i := range m.W1 {
 			m.W1[i] *= p.shrink[i%p.x.Cols]
@@ -150,13 +123,52 @@ func (p *problem) hidden(ctx context.Context, o *Options, f *fitted) error {
 // seed than any of them.
 const members = 2
 
-func memberSeed(seed, member uint64) uint64 { return seed + member<<32 }
+func member(o heads.MLPOptions, n int) heads.MLPOptions {
+	o.Seed += uint64(n) << 32
+	return o
+}
 
-// epochs fits one MLP and returns its held-out scores after each epoch. After a
-// patient wait for a lower loss they stay as they are.
-func (p *problem) epochs(ctx context.Context, opt heads.MLPOptions, member uint64, xi *heads.Matrix, yi []float64, xo *heads.Matrix, yo []float64) ([][]float64, error) {
-	opt.Seed = memberSeed(opt.Seed, member)
-	out := make([][]float64, 0, opt.Epochs)
+// bagged fits the bag on all rows.
+func (p *problem) bagged(ctx context.Context, opt heads.MLPOptions) (_ *heads.MLP, err error) {
+	bag := make([]*heads.MLP, members)
+	for m := range bag {
+		if bag[m], err = heads.FitMLP(ctx, p.even, p.y, p.loss, member(opt, m), nil); err != nil {
+			return nil, err
+		}
+	}
+	return heads.Bag(bag), nil
+}
+
+// bag fits the MLPs of a bag on a fold and gives their mean score after each
+// epoch.
+func (p *problem) bag(ctx context.Context, opt heads.MLPOptions, f *fold) ([][]float32, error) {
+	xi, yi, xo, yo := p.even.Select(f.in), pick(p.y, f.in), p.even.Select(f.out), pick(p.y, f.out)
+	var sums [][]float32
+	for m := range members {
+		scores, err := p.epochs(ctx, member(opt, m), xi, yi, xo, yo)
+		if err != nil {
+			return nil, err
+		}
+		if sums == nil {
+			sums = make([][]float32, opt.Epochs)
+		}
+		for n := range sums {
+			if sums[n] == nil {
+				sums[n] = make([]float32, len(f.out))
+			}
+			// A member that stopped early stays as it was.
+			for i, v := range scores[min(n, len(scores)-1)] {
+				sums[n][i] += float32(v / members)
+			}
+		}
+	}
+	return sums, nil
+}
+
+// epochs fits one MLP and gives its held-out scores after each epoch, until the
+// loss has not fallen for long.
+func (p *problem) epochs(ctx context.Context, opt heads.MLPOptions, xi *heads.Matrix, yi []float64, xo *heads.Matrix, yo []float64) ([][]float64, error) {
+	var out [][]float64
 	var hidden heads.Matrix
 	watch := newWatch(patientEpochs)
 	_, err := heads.FitMLP(ctx, xi, yi, p.loss, opt, func(n int, m *heads.MLP) bool {
@@ -165,41 +177,33 @@ func (p *problem) epochs(ctx context.Context, opt heads.MLPOptions, member uint6
 		out = append(out, z)
 		return watch.on(n, p.loss.Mean(z, yo))
 	})
-	for len(out) > 0 && len(out) < opt.Epochs {
-		out = append(out, out[len(out)-1])
-	}
 	return out, err
 }
 
-// forest tries some settings of boosting and keeps the one, and the number of
-// trees, with the least held-out loss.
+// forest fits boosted trees; setting and number of trees are those with the
+// least held-out loss.
 func (p *problem) forest(ctx context.Context, o *Options, f *fitted, step func()) error {
-	best, rounds := math.Inf(1), 0
-	var opt heads.BoostOptions
 	bins := heads.Bin(p.x)
-	for _, b := range boosts[:min(o.Trials, len(boosts))] {
-		b.Seed, b.Rounds = o.Seed, o.Rounds
-		byRound := newTrace(o.Rounds, len(p.y))
-		err := p.each(ctx, func(ctx context.Context, _ int, in, out []int) error {
-			yo, watch := pick(p.y, out), newWatch(patientRounds)
-			_, err := heads.FitForest(ctx, bins, p.y, in, p.loss, b, func(n int, all []float64) bool {
-				z := pick(all, out)
-				byRound.put(n, z, out)
-				return watch.on(n, p.loss.Mean(z, yo))
-			})
-			byRound.extend(watch.last, out)
-			return err
+	fit := func(ctx context.Context, b heads.BoostOptions, f *fold) (scores [][]float32, err error) {
+		yo, watch := pick(p.y, f.out), newWatch(patientRounds)
+		_, err = heads.FitForest(ctx, bins, p.y, f.in, p.loss, b, func(n int, all []float64) bool {
+			z := pick(all, f.out)
+			kept := make([]float32, len(z))
+			for i, v := range z {
+				kept[i] = float32(v)
+			}
+			scores = append(scores, kept)
+			return watch.on(n, p.loss.Mean(z, yo))
 		})
-		if err != nil {
-			return err
-		}
-		n, held, loss := byRound.best(p)
-		if loss < best {
-			best, rounds, opt, f.parts[heads.PartForest] = loss, n, b, held
-		}
-		step()
+		return scores, err
 	}
-	opt.Rounds = rounds
+	r := &racer[heads.BoostOptions]{p: p, budget: o.treeBudget(), setting: o.boost, fit: fit, step: step}
+	won, err := r.run(ctx)
+	if err != nil {
+		return err
+	}
+	opt := won.setting
+	opt.Rounds, f.parts[heads.PartForest] = p.best(won.scores)
 	all := make([]int, len(p.y))
 	for i := range all {
 		all[i] = i

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"profilestream/inference/eval"
@@ -47,6 +48,7 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
+	o.fits = 1 + (len(p.splits)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0)
 	outs, err := s.test(ctx, &p, &o)
 	if err != nil {
 		return nil, err
