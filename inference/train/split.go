@@ -28,16 +28,17 @@ type plan struct {
 const (
 	// maxOrigins bounds the times of testing, and so the number of fits.
 	maxOrigins = 2
-	// A time whose training rows with labels that end before it are at least one
-	// in enoughRows of all rows is tested with these alone.
+	// A time whose training rows with labels that end before it are at least
+	// leastRows and one in enoughRows of all rows is tested with these alone.
 	enoughRows = 5
+	leastRows  = 200
 )
 
 // rolling cuts the customers into folds and tests each on the others, as of the
 // last cut-offs that enough rows come a whole horizon before: so the labels of
 // training end before the test begins. Where no cut-off has so many, the last one
-// is tested with the rows of all earlier cut-offs; where there is only one,
-// with its own.
+// is tested with the rows of all earlier cut-offs; where these are too few, with
+// its own too.
 func (s *sample) rolling(folds int, horizon time.Duration, seed uint64) plan {
 	days := map[int64]int{}
 	for _, at := range s.cutoff {
@@ -53,15 +54,17 @@ func (s *sample) rolling(folds int, horizon time.Duration, seed uint64) plan {
 		return p
 	}
 	ahead := max(1, int64((horizon+dayLength-1)/dayLength))
-	var apart []int64
-	for _, d := range order {
-		before := 0
-		for _, e := range order {
-			if e <= d-ahead {
-				before += days[e]
+	upTo := func(limit int64) (rows int) {
+		for d, n := range days {
+			if d <= limit {
+				rows += n
 			}
 		}
-		if before*enoughRows >= s.n {
+		return rows
+	}
+	var apart []int64
+	for _, d := range order {
+		if n := upTo(d - ahead); n >= leastRows && n*enoughRows >= s.n {
 			apart = append(apart, d)
 		}
 	}
@@ -72,11 +75,11 @@ func (s *sample) rolling(folds int, horizon time.Duration, seed uint64) plan {
 		for _, d := range apart[max(0, len(apart)-maxOrigins):] {
 			s.origin(&p, d, d-ahead, folds, seed, true)
 		}
-	case len(order) > 1:
+	case upTo(last-1) >= leastRows:
 		p.words.Words = "customers and time; too few rows lie a horizon before the test, so labels of training overlap it, of other customers"
 		s.origin(&p, last, last-1, folds, seed, false)
 	default:
-		p.words.Words = "customers; there is one cut-off"
+		p.words.Words = "customers; there are too few rows of earlier cut-offs"
 		s.origin(&p, last, last, folds, seed, false)
 	}
 	return p

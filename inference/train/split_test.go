@@ -36,7 +36,7 @@ func TestSplitsKeepCustomersAndTimeApart(t *testing.T) {
 		"room for two origins": {5, 60 * dayLength, []int{3, 4}, "labels of training end before"},
 		"room for one":         {4, 90 * dayLength, []int{3}, "labels of training end before"},
 		"no room":              {4, 500 * dayLength, []int{3}, "labels of training overlap it"},
-		"one cut-off":          {1, 60 * dayLength, []int{0}, "one cut-off"},
+		"one cut-off":          {1, 60 * dayLength, []int{0}, "too few rows of earlier"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
