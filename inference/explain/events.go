@@ -31,11 +31,12 @@ const (
 	minEffect = 1e-3       // of an event that is named, in log-odds
 )
 
-// scores scores changed histories; nil where a change leaves no customer.
-func (t *search) scores(ctx context.Context, stage string, changes []Change) ([]*outcome, error) {
+// scores scores changed histories; nil where a change leaves no customer. step is
+// told how many are done.
+func (t *search) scores(ctx context.Context, changes []Change, step func(done int)) ([]*outcome, error) {
 	out := make([]*outcome, 0, len(changes))
 	for len(out) < len(changes) {
-		t.o.Progress(stage, len(out), len(changes))
+		step(len(out))
 		some := changes[len(out):min(len(out)+batch, len(changes))]
 		rows, at, err := t.h.Changed(ctx, some)
 		if err != nil {
@@ -56,7 +57,7 @@ func (t *search) scores(ctx context.Context, stage string, changes []Change) ([]
 			}
 		}
 	}
-	t.o.Progress(stage, len(changes), len(changes))
+	step(len(out))
 	return out, nil
 }
 
@@ -89,7 +90,7 @@ func (t *search) attribute(ctx context.Context) (Attribution, error) {
 	for k, i := range tried {
 		changes[k].Without = []int{i}
 	}
-	scores, err := t.scores(ctx, "leaving out events", changes)
+	scores, err := t.scores(ctx, changes, func(done int) { t.o.Progress("leaving out events", done, len(changes)) })
 	if err != nil {
 		return a, err
 	}

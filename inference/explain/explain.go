@@ -29,11 +29,13 @@ type Explanation struct {
 	ModelVersion string    `json:"model_version"`
 	Flags        []string  `json:"flags,omitempty"`
 
-	Churn     float64  `json:"churn_probability"`
-	ChurnBand string   `json:"churn_band"`
-	Value     float64  `json:"value_expected"`
-	ValueBand string   `json:"value_band"`
-	Sentiment *float64 `json:"sentiment,omitempty"`
+	Churn     float64 `json:"churn_probability"`
+	ChurnBand string  `json:"churn_band"`
+	Value     float64 `json:"value_expected"`
+	ValueBand string  `json:"value_band"`
+	// ValueInterval is there where the bundle has intervals.
+	ValueInterval *score.Interval `json:"value_interval,omitempty"`
+	Sentiment     *float64        `json:"sentiment,omitempty"`
 
 	// Features holds the windows: money in the currency, times as RFC 3339, nil
 	// for NULL.
@@ -106,7 +108,8 @@ func newExplanation(ctx context.Context, s *score.Scorer, row arrow.Record) (*Ex
 		Digest:       strconv.FormatUint(row.Column(schemas.ColDigest).(*array.Uint64).Value(0), 10),
 		ModelVersion: scored.Column(schemas.ColModelVersion).(*array.String).Value(0),
 		Churn:        o.churn, ChurnBand: o.band, Value: o.value, ValueBand: o.valueBand,
-		Features: featuresOf(row), Text: why.Text, Base: why.Base, LogOdds: why.LogOdds, Methods: why.Methods,
+		ValueInterval: why.Interval,
+		Features:      featuresOf(row), Text: why.Text, Base: why.Base, LogOdds: why.LogOdds, Methods: why.Methods,
 	}
 	flags := row.Column(schemas.ColFlags).(*array.Uint32).Value(0)
 	if flags&schemas.FlagBot != 0 {

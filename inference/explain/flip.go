@@ -80,7 +80,9 @@ func (t *search) rhythm(features map[string]any) {
 // changed events were replayed.
 func (t *search) flips(ctx context.Context) ([]Flip, error) {
 	out := []Flip{}
-	for _, kind := range []func(context.Context) (*Flip, error){t.purchase, t.orders, t.visits, t.later, t.silence} {
+	kinds := []func(context.Context) (*Flip, error){t.purchase, t.orders, t.visits, t.later, t.silence}
+	for i, kind := range kinds {
+		t.o.Progress("looking for a flip", i, len(kinds))
 		f, err := kind(ctx)
 		if err != nil {
 			return nil, err
@@ -89,13 +91,14 @@ func (t *search) flips(ctx context.Context) ([]Flip, error) {
 			out = append(out, *f)
 		}
 	}
+	t.o.Progress("looking for a flip", len(kinds), len(kinds))
 	slices.SortStableFunc(out, func(a, b Flip) int { return cmp.Compare(a.Cost, b.Cost) })
 	return out, nil
 }
 
 // first scores changes in order and returns the first that flips.
 func (t *search) first(ctx context.Context, changes []Change) (int, *outcome, error) {
-	scores, err := t.scores(ctx, "looking for a flip", changes)
+	scores, err := t.scores(ctx, changes, func(int) {})
 	if err != nil {
 		return 0, nil, err
 	}

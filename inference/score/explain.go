@@ -21,6 +21,8 @@ type Explanation struct {
 	// Effects holds every feature that moves the row, largest effect first. Base
 	// plus all effects is LogOdds.
 	Effects []Effect
+	// Interval of the spend in the horizon; nil where the bundle has none.
+	Interval *Interval
 	// Methods says how the effects of each part of the model are found.
 	Methods []heads.Method
 }
@@ -30,6 +32,16 @@ type Effect struct {
 	Feature string  `json:"feature"`
 	Effect  float64 `json:"effect"`
 }
+
+// Interval holds the spend of the horizon with a probability of Coverage.
+type Interval struct {
+	Coverage float64 `json:"coverage"`
+	Low      float64 `json:"low"`
+	High     float64 `json:"high"`
+}
+
+// coverage of the interval that is shown, one of heads.Coverages.
+const coverage = .9
 
 // Explain explains row i of a record of schemas.WindowRows, whose reasons as
 // Score gives them are the first of its effects. Errors are Score's.
@@ -56,6 +68,9 @@ func (s *Scorer) Explain(ctx context.Context, rec arrow.Record, i int) (*Explana
 	x := &Explanation{
 		Text: w.text.User(0), Methods: c.Ensemble.Methods(),
 		Base: heads.Logit(c.Calibration.Probability(base)), LogOdds: heads.Logit(c.Calibration.Probability(z)),
+	}
+	if low, high, ok := set.Interval(z, w.amount[0], coverage); ok {
+		x.Interval = &Interval{Coverage: coverage, Low: low, High: high}
 	}
 	w.group(0)
 	scale := c.EffectScale(z, base)

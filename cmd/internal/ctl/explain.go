@@ -162,15 +162,22 @@ func (f *explainFlags) fromHistory(ctx context.Context, cfg *config.Config, m *h
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", f.history, err)
 	}
-	b, err := stage.LoadBundle(f.dir(cfg))
+	b, err := f.folder(cfg)
 	return u, b, err
 }
 
-func (f *explainFlags) dir(cfg *config.Config) string {
+// folder is the bundle of --model, else of model.dir. One that the gate refused
+// is explained as forced, for a scorer can have scored with it in no other way.
+func (f *explainFlags) folder(cfg *config.Config) (*bundle.Bundle, error) {
+	dir := cfg.Model.Dir
 	if f.model != "" {
-		return f.model
+		dir = f.model
 	}
-	return cfg.Model.Dir
+	b, err := stage.LoadBundle(dir)
+	if err == nil && len(b.Refused()) > 0 {
+		b = b.Forced()
+	}
+	return b, err
 }
 
 // errKnown ends the reading of the log at --as-known-at.
@@ -262,5 +269,5 @@ func (f *explainFlags) bundle(ctx context.Context, c *wire.Client, cfg *config.C
 			return b, err
 		}
 	}
-	return stage.LoadBundle(f.dir(cfg))
+	return f.folder(cfg)
 }

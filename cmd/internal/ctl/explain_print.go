@@ -29,6 +29,9 @@ func (x *explained) print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "model %s\n\n", x.ModelVersion)
 	fmt.Fprintf(w, "Churn %.3f (%s), expected value %s %.2f (%s)", x.Churn, x.ChurnBand, x.Currency, x.Value, x.ValueBand)
+	if n := x.ValueInterval; n != nil {
+		fmt.Fprintf(w, ", with %.0f %% between %.2f and %.2f", 100*n.Coverage, n.Low, n.High)
+	}
 	if x.Sentiment != nil {
 		fmt.Fprintf(w, ", sentiment %+.2f", *x.Sentiment)
 	}
@@ -88,7 +91,7 @@ func word(v any) string {
 }
 
 func (x *explained) reasons(w io.Writer) error {
-	fmt.Fprintf(w, "Why: log-odds of churn %+.2f = %+.2f, where effects are counted from, and\n", x.LogOdds, x.Base)
+	fmt.Fprintf(w, "Why: log-odds of churn %+.2f = base %+.2f and\n", x.LogOdds, x.Base)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	var rest float64
 	for i, r := range x.Reasons {
