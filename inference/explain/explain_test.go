@@ -316,7 +316,9 @@ func TestFlipsAreRealAndSmallest(t *testing.T) {
 			if p != f.Churn || band != f.Band || band == x.ChurnBand {
 				t.Errorf("%s: %+v, scored again %v %s from %s", name, f, p, band, x.ChurnBand)
 			}
-			if least := map[string]float64{"orders": 2}[f.Kind]; f.Size-1 > least {
+			// One purchase more is the kind purchase; a quarter of an ordinary one is
+			// where that begins.
+			if least := map[string]float64{"orders": 2, "purchase": w.meanOrder() / 4}[f.Kind]; f.Size-1 > least {
 				if _, band := again(t, s, w, &f, f.Size-1); band != x.ChurnBand && f.Size <= 100 {
 					t.Errorf("%s: one less than %+v leads to %s too", name, f, band)
 				}
@@ -327,6 +329,20 @@ func TestFlipsAreRealAndSmallest(t *testing.T) {
 	if len(kinds) < 4 {
 		t.Errorf("only these kinds of flip occur: %v", kinds)
 	}
+}
+
+// meanOrder is the ordinary purchase, 20 where there was none.
+func (w *world) meanOrder() float64 {
+	var sum, n float64
+	for _, d := range w.deeds {
+		if d.Type == "purchase" {
+			sum, n = sum+d.amount, n+1
+		}
+	}
+	if n == 0 {
+		return 20
+	}
+	return sum / n
 }
 
 // again makes the change of a flip by hand, in another size.

@@ -116,8 +116,8 @@ func rounded(x float64) float64 {
 	return max(1, math.Round(x/unit)*unit)
 }
 
-// purchase looks for the smallest amount of one purchase at the row's time: by
-// steps of 2, then between the last two by halves.
+// purchase looks for the smallest amount of one purchase at the row's time, from
+// a quarter of an ordinary one: by steps of 2, then between the last two by halves.
 func (t *search) purchase(ctx context.Context) (*Flip, error) {
 	buy := func(x float64) Change { return t.buy([]time.Time{t.asOf}, x) }
 	var amounts []float64
@@ -131,10 +131,7 @@ func (t *search) purchase(ctx context.Context) (*Flip, error) {
 	if err != nil || o == nil {
 		return nil, err
 	}
-	high, low := amounts[i], 0.
-	if i > 0 {
-		low = amounts[i-1]
-	}
+	high, low := amounts[i], amounts[max(0, i-1)]
 	for {
 		x := rounded((low + high) / 2)
 		if x <= low || x >= high {
