@@ -83,6 +83,13 @@ func mean(v, w []float64) float64 {
 	return ratio(s, n)
 }
 
+func sum(v []float64) (s float64) {
+	for _, x := range v {
+		s += x
+	}
+	return s
+}
+
 func ones(n int) []float64 {
 	w := make([]float64, n)
 	for i := range w {

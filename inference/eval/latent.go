@@ -22,27 +22,26 @@ type LatentModel struct {
 // 0 or 1), and scores of value by their rank correlation with the spend expected
 // of a customer. reference names the model that the others are compared with.
 func Latent(churn, value []Prediction, gone, spend []float64, groups []string, reference string, seed uint64) *LatentTask {
-	return &LatentTask{
-		Rows: len(gone), Gone: Number(sum(gone) / float64(len(gone))),
-		DropOut: latentModels(churn, gone, groups, reference, seed, AUC),
-		Spend:   latentModels(value, spend, groups, reference, seed, Spearman),
-	}
+	t := &LatentTask{Rows: len(gone), Gone: Number(mean(gone, ones(len(gone))))}
+	p := new(panel)
+	t.DropOut = p.latent(churn, gone, reference, (*column).auc)
+	t.Spend = p.latent(value, spend, reference, (*column).spearman)
+	p.run(groups, samples, seed)
+	return t
 }
 
-func latentModels(models []Prediction, y []float64, groups []string, reference string, seed uint64, metric func(p, y []float64) float64) []LatentModel {
-	values, drawn := resample(models, y, groups, samples, seed, []func(p, y []float64) float64{metric})
-	at := 0
-	for m := range models {
-		if models[m].Name == reference {
+func (p *panel) latent(models []Prediction, y []float64, reference string, metric func(*column, []float64) float64) []LatentModel {
+	out, at, of := make([]LatentModel, len(models)), 0, make([]int, len(models))
+	for m, model := range models {
+		col := newColumn(model.Score, y)
+		out[m].Name = model.Name
+		of[m] = p.measure(&out[m].Figure, func(w []float64) float64 { return metric(col, w) })
+		if model.Name == reference {
 			at = m
 		}
 	}
-	out := make([]LatentModel, len(models))
 	for m := range models {
-		out[m] = LatentModel{
-			Name: models[m].Name, Figure: interval(values[m][0], drawn[m][0]),
-			Ahead: interval(values[m][0]-values[at][0], less(drawn[m][0], drawn[at][0])),
-		}
+		p.less(&out[m].Ahead, of[m], of[at])
 	}
 	return out
 }

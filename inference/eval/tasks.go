@@ -67,34 +67,26 @@ type Choices struct {
 // of the category that came. The first model is the one the others are compared
 // with.
 func Choosers(models []Choices, label []int, groups []string, seed uint64) []Chooser {
-	marks := make([][3][]float64, len(models)) // hit, hit among three, loss
+	out, p, first := make([]Chooser, len(models)), new(panel), 0
 	for m, model := range models {
-		for i, p := range model.P {
-			rank := rankOf(p, label[i])
-			marks[m][0] = append(marks[m][0], indicator(rank < 1))
-			marks[m][1] = append(marks[m][1], indicator(rank < 3))
-			marks[m][2] = append(marks[m][2], -math.Log(math.Max(1e-9, p[label[i]])))
+		hit, near, loss := make([]float64, len(label)), make([]float64, len(label)), make([]float64, len(label))
+		for i, q := range model.P {
+			rank := rankOf(q, label[i])
+			hit[i], near[i], loss[i] = indicator(rank < 1), indicator(rank < 3), surprise(q[label[i]])
 		}
+		c := &out[m]
+		c.Name, c.LogLoss = model.Name, unknown()
+		top := p.measure(&c.Top1, meanOf(hit))
+		p.measure(&c.Top3, meanOf(near))
+		if !model.Ranks {
+			p.measure(&c.LogLoss, meanOf(loss))
+		}
+		if m == 0 {
+			first = top
+		}
+		p.less(&c.Ahead, top, first)
 	}
-	drawn := make([][3][]float64, len(models))
-	Bootstrap(groups, samples, seed, func(rows []int) {
-		for m := range models {
-			for k := range marks[m] {
-				drawn[m][k] = append(drawn[m][k], meanOf(marks[m][k], rows))
-			}
-		}
-	})
-	out := make([]Chooser, len(models))
-	for m, model := range models {
-		value := func(m, k int) float64 { return meanOf(marks[m][k], nil) }
-		fig := func(k int) Figure { return interval(value(m, k), drawn[m][k]) }
-		c := Chooser{Name: model.Name, Top1: fig(0), Top3: fig(1), LogLoss: fig(2)}
-		if model.Ranks {
-			c.LogLoss = unknown()
-		}
-		c.Ahead = interval(value(m, 0)-value(0, 0), less(drawn[m][0], drawn[0][0]))
-		out[m] = c
-	}
+	p.run(groups, samples, seed)
 	return out
 }
 
@@ -104,14 +96,17 @@ func Adds(a, b Choices, label []int, groups []string, seed uint64) (top1, loss F
 	hit, lost := make([]float64, len(label)), make([]float64, len(label))
 	for i, l := range label {
 		hit[i] = indicator(rankOf(b.P[i], l) < 1) - indicator(rankOf(a.P[i], l) < 1)
-		lost[i] = math.Log(math.Max(1e-9, a.P[i][l])) - math.Log(math.Max(1e-9, b.P[i][l]))
+		lost[i] = surprise(b.P[i][l]) - surprise(a.P[i][l])
 	}
-	var hits, losses []float64
-	Bootstrap(groups, samples, seed, func(rows []int) {
-		hits, losses = append(hits, meanOf(hit, rows)), append(losses, meanOf(lost, rows))
-	})
-	return interval(meanOf(hit, nil), hits), interval(meanOf(lost, nil), losses)
+	p := new(panel)
+	p.measure(&top1, meanOf(hit))
+	p.measure(&loss, meanOf(lost))
+	p.run(groups, samples, seed)
+	return top1, loss
 }
+
+// surprise is the negative logarithm of a probability, kept finite.
+func surprise(p float64) float64 { return -math.Log(math.Max(1e-9, p)) }
 
 // rankOf is the rank of category c from 0; a tie is won by the first in order.
 func rankOf(p []float64, c int) (rank int) {
@@ -126,44 +121,25 @@ func rankOf(p []float64, c int) (rank int) {
 // Moods measures readers of mood on the same texts. A score of exactly .5 says
 // nothing.
 func Moods(models []Prediction, label []float64, texts []string, seed uint64) []Mood {
-	accuracy := func(p, y []float64) float64 {
-		var right float64
-		for i, q := range p {
-			switch {
-			case q == .5:
-				right += .5
-			case (q > .5) == (y[i] > .5):
-				right++
+	out, p := make([]Mood, len(models)), new(panel)
+	for m, model := range models {
+		right := make([]float64, len(label))
+		for i, q := range model.Score {
+			if right[i] = indicator((q > .5) == (label[i] > .5)); q == .5 {
+				right[i] = .5
 			}
 		}
-		return right / float64(len(p))
+		out[m].Name = model.Name
+		p.measure(&out[m].Accuracy, meanOf(right))
+		p.measure(&out[m].AUC, newColumn(model.Score, label).auc)
 	}
-	values, drawn := resample(models, label, texts, samples, seed, []func(p, y []float64) float64{accuracy, AUC})
-	out := make([]Mood, len(models))
-	for m := range models {
-		out[m] = Mood{Name: models[m].Name, Accuracy: interval(values[m][0], drawn[m][0]), AUC: interval(values[m][1], drawn[m][1])}
-	}
+	p.run(texts, samples, seed)
 	return out
 }
 
-// meanOf is the mean of the given elements; of all where rows is nil.
-func meanOf(v []float64, rows []int) float64 {
-	if rows == nil {
-		return sum(v) / float64(len(v))
-	}
-	var s float64
-	for _, i := range rows {
-		s += v[i]
-	}
-	return s / float64(len(rows))
-}
-
-func less(a, b []float64) []float64 {
-	out := make([]float64, len(a))
-	for i := range a {
-		out[i] = a[i] - b[i]
-	}
-	return out
+// meanOf is the statistic that is the mean of v.
+func meanOf(v []float64) statistic {
+	return func(w []float64) float64 { return mean(v, w) }
 }
 
 func indicator(b bool) float64 {
