@@ -25,7 +25,7 @@ const scoreRows = 1024
 
 type scoreFlags struct {
 	model, asOf, out string
-	tasks            bool
+	tasks, intervals bool
 }
 
 func scoreCommand(s *shared) *cobra.Command {
@@ -38,7 +38,8 @@ before it. The file has the columns customer_id, churn_probability and
 value_expected, ordered by customer. With --tasks more follow: return_7d and
 return_30d, the probability of a purchase within so many days, next_category and
 its weight among the interests, and sentiment, the mood of the newest feedback
-from -1 to 1, empty without one.`,
+from -1 to 1, empty without one. With --intervals value_low_80 and value_high_80
+follow, and the same for 90: where the spend lies with that coverage.`,
 		Example: `  profilectl score online_retail.csv.gz --model models/retail --as-of 2011-09-01 --out scores.csv
   profilectl score shop --as-of 2026-02-01 --tasks --out scores.csv`,
 		Args: cobra.ExactArgs(1),
@@ -63,6 +64,7 @@ from -1 to 1, empty without one.`,
 	fl.StringVar(&f.model, "model", "models/current", "folder of the model bundle")
 	fl.StringVar(&f.asOf, "as-of", "", "UTC day: events before it count, such as 2011-09-01")
 	fl.BoolVar(&f.tasks, "tasks", false, "also write returns, the next category and sentiment")
+	fl.BoolVar(&f.intervals, "intervals", false, "also write the intervals of value")
 	fl.StringVar(&f.out, "out", "", "CSV file to write")
 	return c
 }
@@ -101,10 +103,9 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	}()
 	w := csv.NewWriter(tmp)
 	header := []string{"customer_id", "churn_probability", "value_expected"}
-	var extra *taskColumns
-	if f.tasks {
-		extra = &taskColumns{scorer: sc}
-		header = append(header, extra.header()...)
+	extra := f.extra(sc)
+	for _, e := range extra {
+		header = append(header, e.header()...)
 	}
 	if err := w.Write(header); err != nil {
 		return 0, err
@@ -112,8 +113,10 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	for from := int64(0); from < all.NumRows(); from += scoreRows {
 		part := all.NewSlice(from, min(from+scoreRows, all.NumRows()))
 		scored, err := sc.Score(ctx, part)
-		if err == nil && extra != nil {
-			err = extra.read(ctx, part)
+		for _, e := range extra {
+			if err == nil {
+				err = e.read(ctx, part)
+			}
 		}
 		part.Release()
 		if err != nil {
@@ -147,8 +150,27 @@ func warnRefused(p *bar, b *bundle.Bundle) {
 	}
 }
 
-// writeScores writes the customers with a purchase; extra may be nil.
-func writeScores(w *csv.Writer, rec arrow.Record, extra *taskColumns) (n int, err error) {
+// columns are optional columns of the file.
+type columns interface {
+	header() []string
+	// read prepares the rows of a record of schemas.WindowRows.
+	read(ctx context.Context, rows arrow.Record) error
+	// row gives the cells of row i of the rows read, scored as rec.
+	row(rec arrow.Record, i int) []string
+}
+
+func (f *scoreFlags) extra(sc *stage.Scorer) (out []columns) {
+	if f.tasks {
+		out = append(out, &taskColumns{scorer: sc})
+	}
+	if f.intervals {
+		out = append(out, &intervalColumns{scorer: sc})
+	}
+	return out
+}
+
+// writeScores writes the customers with a purchase.
+func writeScores(w *csv.Writer, rec arrow.Record, extra []columns) (n int, err error) {
 	ids := rec.Column(schemas.ColUserID).(*array.String)
 	orders := rec.Column(schemas.ColFeatures + schemas.Life(schemas.OrdersTotal)).(*array.Int64)
 	churn := rec.Column(schemas.ColChurn).(*array.Float32)
@@ -159,8 +181,8 @@ func writeScores(w *csv.Writer, rec arrow.Record, extra *taskColumns) (n int, er
 		}
 		n++
 		line := []string{ids.Value(i), number(churn.Value(i)), number(value.Value(i))}
-		if extra != nil {
-			line = append(line, extra.row(rec, i)...)
+		for _, e := range extra {
+			line = append(line, e.row(rec, i)...)
 		}
 		if err := w.Write(line); err != nil {
 			return n, err

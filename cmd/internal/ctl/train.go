@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 func trainCommand(s *shared) *cobra.Command {
 	var o training.Options
-	var cutoffs, horizon string
+	var cutoffs, horizon, search, optimizer string
 	c := &cobra.Command{
 		Use:   "train HISTORY",
 		Short: "Train a model bundle on a history of events",
@@ -25,6 +26,7 @@ HISTORY is a folder that profilectl simulate wrote, a clickstream.jsonl or
 purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
 		Example: `  profilectl simulate --users 2000 --days 240 --out shop
   profilectl train shop --out models/current
+  profilectl train shop --search 5m
   profilectl train online_retail.csv.gz --cutoffs 2011-03-01,2011-04-01,2011-05-01 --horizon 90d --out models/retail`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,6 +45,12 @@ purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
 					return err
 				}
 			}
+			if err = parseSearch(search, &o); err != nil {
+				return err
+			}
+			if o.SGD = optimizer == "sgd"; !o.SGD && optimizer != "adamw" {
+				return fmt.Errorf("%w: --optimizer: %q is neither adamw nor sgd", errUsage, optimizer)
+			}
 			b, err := training.Train(cmd.Context(), cfg, o)
 			p.done()
 			if err != nil {
@@ -59,8 +67,26 @@ purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
 	fl.Uint64Var(&o.Seed, "seed", 1, "the same history, options and seed give the same heads")
 	fl.IntVar(&o.Folds, "folds", 0, "folds of cross-fitting; 0 is the default")
 	fl.IntVar(&o.Rounds, "rounds", 0, "most trees of a forest; 0 is the default")
+	fl.StringVar(&search, "search", "", "search better settings of MLPs and trees: a number of trials for each, which repeats, or a time for all together, such as 2m")
+	fl.StringVar(&optimizer, "optimizer", "adamw", "of the MLPs: adamw or sgd")
 	fl.BoolVar(&o.Control, "control", false, "also fit on texts dealt out to other customers: what text adds must vanish")
 	return c
+}
+
+// parseSearch reads a number of trials or a time.
+func parseSearch(s string, o *training.Options) error {
+	if s == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err == nil && n > 0 {
+		o.SearchTrials = n
+		return nil
+	}
+	if o.SearchTime, err = time.ParseDuration(s); err == nil && o.SearchTime > 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: --search: %q is neither a number of trials nor a time such as 2m", errUsage, s)
 }
 
 // parseDays reads "90d" or a Go duration; empty is zero.

@@ -34,7 +34,11 @@ type Options struct {
 	Seed    uint64
 	Folds   int // see train.Options
 	Rounds  int
-	Control bool // see train.Options
+	SGD     bool
+	// SearchTrials and SearchTime bound a search for settings; see train.Options.
+	SearchTrials int
+	SearchTime   time.Duration
+	Control      bool // see train.Options
 	// Progress is called with the steps done and to do of a stage.
 	Progress func(stage string, done, total int)
 }
@@ -77,7 +81,7 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 	if err != nil {
 		return nil, err
 	}
-	res, err := train.Train(ctx, d, train.Options{Seed: o.Seed, Embedder: enc, Folds: o.Folds, Rounds: o.Rounds, Control: o.Control, Progress: o.Progress})
+	res, err := train.Train(ctx, d, train.Options{Seed: o.Seed, Embedder: enc, Folds: o.Folds, Rounds: o.Rounds, SGD: o.SGD, SearchTrials: o.SearchTrials, SearchTime: o.SearchTime, Control: o.Control, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}
