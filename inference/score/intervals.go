@@ -8,10 +8,6 @@ import (
 	"profilestream/inference/heads"
 )
 
-// Interval is where a row's spend of the horizon lies with some coverage, in the
-// currency.
-type Interval struct{ Low, High float64 }
-
 // Intervals gives the intervals of value with one of heads.Coverages, one element
 // a row of a record of schemas.WindowRows, by the heads that Score uses. It is nil
 // where the bundle has none of that coverage.
@@ -49,7 +45,7 @@ func (w *work) appendIntervals(out []Interval, set *heads.Set, n int, coverage f
 	set.Spend.Amount.Score(&w.x, &w.scratch, w.amount)
 	for i := range n {
 		low, high, _ := set.Interval(w.churn[i], w.amount[i], coverage)
-		out = append(out, Interval{low, high})
+		out = append(out, Interval{Coverage: coverage, Low: low, High: high})
 	}
 	return out
 }
