@@ -25,7 +25,8 @@ type search struct {
 
 // Sizes of the search.
 const (
-	batch     = 64         // changed histories that are replayed together
+	batch     = 64         // changed histories that are replayed together, at most
+	maxHeld   = 2_000_000  // events held by them together, unless one has more
 	maxApply  = 20_000_000 // events applied in all, over the changed histories
 	maxEvents = 3          // that are named
 	minEffect = 1e-3       // of an event that is named, in log-odds
@@ -35,6 +36,7 @@ const (
 // told how many are done.
 func (t *search) scores(ctx context.Context, changes []Change, step func(done int)) ([]*outcome, error) {
 	out := make([]*outcome, 0, len(changes))
+	batch := max(1, min(batch, maxHeld/max(1, len(t.events))))
 	for len(out) < len(changes) {
 		step(len(out))
 		some := changes[len(out):min(len(out)+batch, len(changes))]
