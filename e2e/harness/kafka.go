@@ -9,35 +9,76 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 )
 
-// Kafka is a real Apache Kafka broker of this test.
+// Kafka is a real Apache Kafka cluster of this test.
 type Kafka struct {
-	Addr   string
+	Addr   string   // of the first broker
+	Addrs  []string // of all
 	Client *kafka.Client
 	tb     testing.TB
 	env    []string
+	data   string
 }
 
 // StartKafka starts one broker with an empty data folder; it ends with the test.
 func StartKafka(tb testing.TB) *Kafka {
 	tb.Helper()
-	port := FreePort(tb)
-	k := &Kafka{tb: tb, Addr: "127.0.0.1:" + strconv.Itoa(port)}
-	k.env = append(os.Environ(), "NODES=1", "PORT="+strconv.Itoa(port), "DATA="+filepath.Join(tb.TempDir(), "kafka"), "HEAP=512m")
+	return StartCluster(tb, 1)
+}
+
+// StartCluster starts 1 or 3 brokers with empty data folders and more variables
+// for kafka-dev; they end with the test. Topics have a replica on each.
+func StartCluster(tb testing.TB, nodes int, env ...string) *Kafka {
+	tb.Helper()
+	port := FreePorts(tb, 2*nodes)
+	k := &Kafka{tb: tb, data: filepath.Join(tb.TempDir(), "kafka")}
+	for n := range nodes {
+		k.Addrs = append(k.Addrs, "127.0.0.1:"+strconv.Itoa(port+2*n))
+	}
+	k.env = append(append(os.Environ(), "NODES="+strconv.Itoa(nodes), "PORT="+strconv.Itoa(port), "DATA="+k.data, "HEAP=512m"), env...)
 	k.dev("start")
 	tb.Cleanup(func() { k.dev("wipe") })
-	k.Client = &kafka.Client{Addr: kafka.TCP(k.Addr), Timeout: 30 * time.Second}
+	k.Addr, k.Client = k.Addrs[0], client(k.Addrs)
 	return k
 }
 
-// Stop ends the broker cleanly; Restart starts it again with its data.
+// UseKafka speaks to brokers that somebody else has started.
+func UseKafka(tb testing.TB, addrs []string) *Kafka {
+	return &Kafka{tb: tb, Addr: addrs[0], Addrs: addrs, Client: client(addrs)}
+}
+
+func client(addrs []string) *kafka.Client {
+	return &kafka.Client{Addr: kafka.TCP(addrs...), Timeout: 30 * time.Second}
+}
+
+// Stop ends the brokers cleanly; Restart starts those that do not run again,
+// with their data.
 func (k *Kafka) Stop()    { k.dev("stop") }
 func (k *Kafka) Restart() { k.dev("start") }
+
+// Kill sends SIGKILL to one broker, counted from 0.
+func (k *Kafka) Kill(node int) {
+	k.tb.Helper()
+	path := filepath.Join(k.data, strconv.Itoa(node+1), "pid")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		k.tb.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		k.tb.Fatalf("%s: %v", path, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		k.tb.Fatalf("broker %d: %v", node, err)
+	}
+}
 
 func (k *Kafka) dev(verb string) {
 	k.tb.Helper()
@@ -53,7 +94,7 @@ func (k *Kafka) dev(verb string) {
 func (k *Kafka) CreateTopic(topic string, partitions int) {
 	k.tb.Helper()
 	res, err := k.Client.CreateTopics(context.Background(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: topic, NumPartitions: partitions, ReplicationFactor: 1,
+		Topic: topic, NumPartitions: partitions, ReplicationFactor: len(k.Addrs),
 		ConfigEntries: []kafka.ConfigEntry{
 			{ConfigName: "retention.ms", ConfigValue: "-1"},
 			{ConfigName: "max.message.bytes", ConfigValue: "12582912"},
@@ -78,6 +119,23 @@ type Message struct {
 // Send appends messages in order, in blocks of one topic partition.
 func (k *Kafka) Send(msgs []Message) {
 	k.tb.Helper()
+	k.send(msgs, func(err error) { k.tb.Fatal(err) })
+}
+
+// SendThrough is Send while brokers fail: each block is tried again for up to
+// limit. One whose answer was lost is then in the topic twice, as with any
+// producer that is not idempotent.
+func (k *Kafka) SendThrough(limit time.Duration, msgs []Message) {
+	k.tb.Helper()
+	end := time.Now().Add(limit)
+	k.send(msgs, func(err error) {
+		if time.Now().After(end) {
+			k.tb.Fatalf("not within %s: %v", limit, err)
+		}
+	})
+}
+
+func (k *Kafka) send(msgs []Message, failed func(error)) {
 	type target struct {
 		topic     string
 		partition int
@@ -89,7 +147,9 @@ func (k *Kafka) Send(msgs []Message) {
 		if len(blocks[t]) == 0 {
 			return
 		}
-		k.produce(t.topic, t.partition, blocks[t])
+		for err := k.produce(t.topic, t.partition, blocks[t]); err != nil; err = k.produce(t.topic, t.partition, blocks[t]) {
+			failed(err)
+		}
 		blocks[t], sizes[t] = nil, 0
 	}
 	for i := range msgs {
@@ -113,8 +173,11 @@ func (k *Kafka) Send(msgs []Message) {
 	}
 }
 
-func (k *Kafka) produce(topic string, partition int, recs []kafka.Record) {
-	k.tb.Helper()
+func (k *Kafka) produce(topic string, partition int, recs []kafka.Record) error {
+	for i := range recs { // a try that failed has read them
+		rewind(recs[i].Key)
+		rewind(recs[i].Value)
+	}
 	res, err := k.Client.Produce(context.Background(), &kafka.ProduceRequest{
 		Topic: topic, Partition: partition, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(recs...),
 	})
@@ -122,7 +185,14 @@ func (k *Kafka) produce(topic string, partition int, recs []kafka.Record) {
 		err = res.Error
 	}
 	if err != nil {
-		k.tb.Fatalf("sending to %s[%d]: %v", topic, partition, err)
+		return fmt.Errorf("sending to %s[%d]: %w", topic, partition, err)
+	}
+	return nil
+}
+
+func rewind(b kafka.Bytes) {
+	if s, ok := b.(io.Seeker); ok {
+		_, _ = s.Seek(0, io.SeekStart) // of bytes in memory
 	}
 }
 

@@ -40,6 +40,26 @@ func FreePort(tb testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// FreePorts is the first of n TCP ports in a row on the loopback address that
+// nothing listens on.
+func FreePorts(tb testing.TB, n int) int {
+	tb.Helper()
+	for range 100 {
+		first, free := FreePort(tb), true
+		for i := 1; i < n && free; i++ {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+i))
+			if free = err == nil; free {
+				l.Close()
+			}
+		}
+		if free {
+			return first
+		}
+	}
+	tb.Fatalf("no %d free ports in a row", n)
+	return 0
+}
+
 // CacheDir is the folder that make setup fills.
 func CacheDir(tb testing.TB) string {
 	tb.Helper()

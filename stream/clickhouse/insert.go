@@ -162,6 +162,9 @@ func (w *Writer) deliver(ctx context.Context, t *table, e *encoded) error {
 			}
 			continue
 		}
+		if failpoint.Due("sink.drop_failed") {
+			return nil
+		}
 		class := Classify(err)
 		w.deps.Metrics.failures.WithLabelValues(t.name, class.String()).Inc()
 		switch class {

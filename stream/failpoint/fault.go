@@ -1,18 +1,22 @@
 package failpoint
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // FaultVariable is the environment variable that makes a mechanism fail on purpose, so that a test can show that it
-// would be noticed: "windowing.lose_event:100" makes that fault due at its hundredth chance, without a number every time.
+// would be noticed: "windowing.lose_event:100" makes that fault due at its hundredth chance, "encoder.error:5-9" from
+// its fifth to its ninth, without numbers every time. Several are separated by commas.
 const FaultVariable = "PROFILESTREAM_FAULT"
 
 type fault struct {
-	at   int64 // 0: every time
-	hits atomic.Int64
+	from, to int64 // chances at which it is due, counted from 1; 0: every one
+	chances  atomic.Int64
 }
 
 var faults = faultsFromEnvironment()
@@ -22,18 +26,37 @@ func faultsFromEnvironment() map[string]*fault {
 	if spec == "" {
 		return nil
 	}
-	s, err := parse(spec)
+	out, err := parseFaults(spec)
 	if err != nil {
 		panic(err.Error()) // a test that asks for a fault that never comes would prove nothing
 	}
-	out := make(map[string]*fault, len(s.points))
-	for name, p := range s.points {
-		out[name] = &fault{at: p.at}
-		if !strings.Contains(spec, name+":") {
-			out[name].at = 0
-		}
-	}
 	return out
+}
+
+func parseFaults(spec string) (map[string]*fault, error) {
+	out := map[string]*fault{}
+	for part := range strings.SplitSeq(spec, ",") {
+		name, chances, counted := strings.Cut(strings.TrimSpace(part), ":")
+		f := new(fault)
+		if counted {
+			first, last, ranged := strings.Cut(chances, "-")
+			if !ranged {
+				last = first
+			}
+			var err error
+			if f.from, err = strconv.ParseInt(first, 10, 64); err == nil {
+				f.to, err = strconv.ParseInt(last, 10, 64)
+			}
+			if err != nil || f.from < 1 || f.to < f.from {
+				return nil, fmt.Errorf("%s: %q is not name, name:n or name:n-m with 1 <= n <= m", FaultVariable, part)
+			}
+		}
+		if name == "" {
+			return nil, fmt.Errorf("%s: a fault without a name", FaultVariable)
+		}
+		out[name] = f
+	}
+	return out, nil
 }
 
 // Due says whether this fault was asked for and is due now. Unset, it costs one load.
@@ -42,5 +65,29 @@ func Due(name string) bool {
 		return false
 	}
 	f := faults[name]
-	return f != nil && (f.at == 0 || f.hits.Add(1) == f.at)
+	return f != nil && f.due()
+}
+
+func (f *fault) due() bool {
+	if f.from == 0 {
+		return true
+	}
+	n := f.chances.Add(1)
+	return n >= f.from && n <= f.to
+}
+
+// Now is the clock of a stage: the machine's, or one that is wrong by whole hours, as the faults "clock.ahead:n" and
+// "clock.behind:n" say.
+func Now() time.Time {
+	now := time.Now()
+	if faults == nil {
+		return now
+	}
+	if f := faults["clock.ahead"]; f != nil {
+		now = now.Add(time.Duration(f.from) * time.Hour)
+	}
+	if f := faults["clock.behind"]; f != nil {
+		now = now.Add(-time.Duration(f.from) * time.Hour)
+	}
+	return now
 }

@@ -10,6 +10,8 @@ import (
 
 	kafka "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+
+	"profilestream/stream/failpoint"
 )
 
 // ProducerConfig says how batches are written. Zero values take the defaults named with them.
@@ -102,6 +104,7 @@ type batchWriter struct {
 	maxBytes  int
 	session   *stamp
 	sent      bool // a batch was accepted
+	forgotten bool // by a fault of a test
 }
 
 func (w *batchWriter) write(ctx context.Context, b *Builder) (int64, error) {
@@ -121,6 +124,9 @@ func (w *batchWriter) write(ctx context.Context, b *Builder) (int64, error) {
 	}
 	if err != nil {
 		return -1, err
+	}
+	if w.forgotten {
+		return -1, nil
 	}
 	w.sent = true
 	w.session.sequence = int32((uint32(w.session.sequence) + uint32(b.Len())) & math.MaxInt32)
@@ -146,12 +152,20 @@ func (w *batchWriter) send(ctx context.Context, b *Builder, batch []byte) (int64
 		req := &produceRequest{w: w, batch: batch, base: -1}
 		if _, err := w.c.transport.RoundTrip(ctx, w.c.addr, req); err != nil {
 			b.forget() // an abandoned try may still be writing these bytes
+			if failpoint.Due("producer.forget_failed") {
+				w.forgotten = true
+				return nil
+			}
 			return err
 		}
 		if req.code == kafka.DuplicateSequenceNumber { // an earlier try was accepted
 			return nil
 		}
 		if err := fromCode(req.code); err != nil {
+			if failpoint.Due("producer.forget_failed") {
+				w.forgotten = true
+				return nil
+			}
 			if w.txid == "" && errors.Is(err, ErrFenced) { // nobody can fence an idempotent producer: its session is lost
 				err = fmt.Errorf("%w: %w", ErrSequence, req.code)
 			}

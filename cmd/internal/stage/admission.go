@@ -50,15 +50,19 @@ type admission struct {
 
 func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*admission, error) {
 	cfg := env.Config
+	skew := cfg.Profile.MaxFutureSkew
+	if failpoint.Due("admission.no_future_guard") {
+		skew = 24 * 365 * time.Hour
+	}
 	parser, err := profile.NewParser(profile.ParserConfig{
-		MaxFutureSkewMillis: cfg.Profile.MaxFutureSkew.Milliseconds(), Currency: cfg.Profile.Currency, Rates: cfg.Profile.Rates,
+		MaxFutureSkewMillis: skew.Milliseconds(), Currency: cfg.Profile.Currency, Rates: cfg.Profile.Rates,
 	})
 	if err != nil {
 		return nil, &config.Error{Key: "profile", Reason: err.Error()}
 	}
 	topics := cfg.Topics()
 	return &admission{
-		cfg: cfg, client: client, metrics: m, health: env.Health, parser: parser, until: env.Until, now: time.Now,
+		cfg: cfg, client: client, metrics: m, health: env.Health, parser: parser, until: env.Until, now: failpoint.Now,
 		events:  stream.NewWriter(client, topics.Events, cfg.Log.Partitions, stream.WriterConfig{Codec: logCodec, MaxBatchBytes: stream.MaxLogBatchBytes}),
 		dlq:     stream.NewWriter(client, topics.DLQ, cfg.Log.Partitions, stream.WriterConfig{Codec: wire.LZ4, MaxBatchBytes: stream.MaxDeadLetterBatchBytes}),
 		sources: map[wire.TopicPartition]*source{},
@@ -153,6 +157,9 @@ func (a *admission) admit(ctx context.Context, s *source, r *wire.Record) error 
 
 // reject sends a record to the DLQ as it was, with its reason and position.
 func (a *admission) reject(ctx context.Context, s *source, r *wire.Record, why *profile.Reject) error {
+	if failpoint.Due("admission.drop_rejected") {
+		return nil
+	}
 	value := r.Value
 	headers := deadLetterHeaders(why.Reason, why.Field, s.id, r.Offset, r.Timestamp)
 	if len(value) > maxDeadLetterBytes {
@@ -255,6 +262,9 @@ func (a *admission) Flush(ctx context.Context) (map[wire.TopicPartition]stream.C
 			return nil, err
 		}
 	}
+	if failpoint.Due("admission.commit_early") {
+		return a.commits(), nil
+	}
 	if err := a.dlq.Flush(ctx); err != nil {
 		return nil, err
 	}
@@ -262,11 +272,16 @@ func (a *admission) Flush(ctx context.Context) (map[wire.TopicPartition]stream.C
 		return nil, err
 	}
 	failpoint.Hit("admission.after_append")
+	return a.commits(), nil
+}
+
+// commits are the offsets of what was admitted, with the totals up to them.
+func (a *admission) commits() map[wire.TopicPartition]stream.Commit {
 	commits := make(map[wire.TopicPartition]stream.Commit, len(a.sources))
 	for tp, s := range a.sources {
 		commits[tp] = stream.Commit{Offset: s.next, Metadata: s.metadata()}
 	}
-	return commits, nil
+	return commits
 }
 
 // Close gives the sources up. What is still on its way was not flushed: its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"profilestream/cmd/internal/config"
@@ -57,13 +58,21 @@ func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition i
 	cfg, log := env.Config, env.Log
 	t := cfg.Topics()
 	start := time.Now()
-	txn, err := c.NewTransactor(ctx, fmt.Sprintf("%s.%d", t.State, partition), wire.TransactorConfig{Codec: stateCodec, MaxBatchBytes: maxRowBatchBytes})
+	owner := fmt.Sprintf("%s.%d", t.State, partition)
+	if failpoint.Due("windowing.skip_fence") {
+		owner += fmt.Sprint(".", start.UnixNano())
+	}
+	txn, err := c.NewTransactor(ctx, owner, wire.TransactorConfig{Codec: stateCodec, MaxBatchBytes: maxRowBatchBytes})
 	if err != nil {
 		return nil, 0, err
 	}
+	limit := cfg.Profile.MaxEventsUserDay
+	if failpoint.Due("windowing.no_cap") {
+		limit = math.MaxInt32
+	}
 	state, err := profile.NewPartition(profile.Config{
 		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
-		MaxEventsUserDay: cfg.Profile.MaxEventsUserDay, ConfigVersion: cfg.Version(),
+		MaxEventsUserDay: limit, ConfigVersion: cfg.Version(),
 		KeepRepeats: failpoint.Due("windowing.keep_repeats"),
 	})
 	if err != nil {
@@ -80,7 +89,7 @@ func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition i
 		return nil, 0, fmt.Errorf("restoring the state of log partition %d: %w", partition, err)
 	}
 	w := &windowing{
-		cfg: cfg, version: cfg.Version(), metrics: m, partition: partition, state: state, txn: txn, until: env.Until, now: time.Now,
+		cfg: cfg, version: cfg.Version(), metrics: m, partition: partition, state: state, txn: txn, until: env.Until, now: failpoint.Now,
 		windows: newMessageWriter(c, t.Windows, partition),
 		days:    newMessageWriter(c, t.Days, partition),
 		scored:  newMessageWriter(c, t.Scored, partition),
