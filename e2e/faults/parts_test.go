@@ -71,29 +71,28 @@ func start(tb testing.TB) {
 		}
 		parts.kafka = harness.StartCluster(&shared, 1, "PROXIED="+strings.Join(parts.proxied[:], ":"))
 		parts.engine = harness.StartEngine(&shared)
-		dir := shared.TempDir()
-		profilectl(tb, "simulate", "--quiet", "--seed", "1007", "--users", "300", "--days", "100", "--events", "15000", "--late", "0", "--poison", "0", "--out", filepath.Join(dir, "history"))
-		parts.bundle = bundle(tb, dir, "good", false)
-		parts.broken = bundle(tb, dir, "broken", true)
+		parts.bundle, parts.broken = bundles(tb, shared.TempDir())
 	})
 	if parts.broken == "" {
 		tb.Fatal("the shared parts did not start: see the first test")
 	}
 }
 
-// bundle trains heads on the vectors of a tiny encoder. The broken one has the
-// heads of the good one.
-func bundle(tb testing.TB, dir, name string, broken bool) string {
+// bundles trains heads on the vectors of a tiny encoder; the broken bundle has
+// the same heads.
+func bundles(tb testing.TB, dir string) (good, broken string) {
 	tb.Helper()
-	out, encoder := filepath.Join(dir, name), filepath.Join(dir, name+"-encoder")
-	writeEncoder(tb, filepath.Join(dir, name+"-weights"), broken)
-	profilectl(tb, "model", "import", filepath.Join(dir, name+"-weights"), "--out", encoder)
-	if broken {
-		replaceEncoder(tb, parts.bundle, encoder, out)
-		return out
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for name, bad := range map[string]bool{"good": false, "broken": true} {
+		writeEncoder(tb, in(name+"-weights"), bad)
+		profilectl(tb, "model", "import", in(name+"-weights"), "--out", in(name+"-encoder"))
 	}
-	profilectl(tb, "train", filepath.Join(dir, "history"), "--out", out, "--encoder", encoder, "--rounds", "5", "--folds", "2")
-	return out
+	profilectl(tb, "simulate", "--quiet", "--seed", "1007", "--users", "300", "--days", "100", "--events", "15000", "--late", "0", "--poison", "0", "--out", in("history"))
+	profilectl(tb, "train", in("history"), "--out", in("trained"), "--encoder", in("good-encoder"), "--rounds", "5", "--folds", "2")
+	for _, name := range []string{"good", "broken"} {
+		rewrite(tb, in("trained"), in(name+"-encoder"), in(name))
+	}
+	return in("good"), in("broken")
 }
 
 // profilectl runs a command that must succeed and returns its output.

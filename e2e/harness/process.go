@@ -97,6 +97,9 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
+// Terminate sends SIGTERM; the error says that the process has ended.
+func (p *Process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+
 // Exited says whether the process has ended.
 func (p *Process) Exited() bool {
 	select {
@@ -156,19 +159,24 @@ func (p *Process) Ready(limit time.Duration) {
 		if p.Exited() {
 			p.tb.Fatalf("%s ended before it was ready; its last line: %s", p.Name, p.Last())
 		}
-		if p.Admin() == "" {
-			return fmt.Errorf("does not listen yet")
-		}
-		res, err := http.Get("http://" + p.Admin() + "/readyz")
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("status %d", res.StatusCode)
-		}
-		return nil
+		return p.IsReady()
 	})
+}
+
+// IsReady asks /readyz once; the error says why the process is not ready.
+func (p *Process) IsReady() error {
+	if p.Admin() == "" {
+		return fmt.Errorf("does not listen yet")
+	}
+	res, err := http.Get("http://" + p.Admin() + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", res.StatusCode)
+	}
+	return nil
 }
 
 // Eventually retries check until it returns nil.
