@@ -28,7 +28,21 @@ var matrix = []row{
 	{2, "kill -9 of anyone under load", killAnyone, "admission.commit_early", false},
 	{3, "SIGSTOP past the session, SIGCONT", zombie, "windowing.skip_fence", true},
 	{4, "SIGTERM under load", stopAnyone, "admission.commit_early", true},
+	{5, "broker restart, kill -9, failover", failover, "producer.forget_failed", false},
+	{6, "Kafka error codes, fencing", errorCodes, "producer.forget_failed", true},
+	{7, "slow, reset, narrow, silent network", network, "producer.forget_failed", false},
 	{8, "a worker joins or leaves every 2 s", storm, "admission.commit_early", false},
+	{9, "ClickHouse down, slow, too many parts, full", outage, "sink.drop_failed", true},
+	{10, "ClickHouse stored it, the answer was lost", answersLost, viewKeepsRepeats, true},
+	{11, "poison", poison, "admission.drop_rejected", false},
+	{12, "state truncated, flipped, of another version", damagedState, "windowing.ignore_damage", true},
+	{13, "model missing, wrong, corrupt", badModel, nothingWrong, true},
+	{14, "encoder fails, hangs, gives NaN", badEncoder, "scorer.drop_failed", false},
+	{15, "clocks wrong by hours, idle sources", wrongClock, "windowing.trust_clock", false},
+	{16, "one user with half of all events", hotUser, "windowing.no_cap", false},
+	{17, "10 % twice, 10 % disorder, 1 % late", disorder, "admission.append_twice:300,windowing.keep_repeats", false},
+	{18, "partitions added, place lost, log changed", lostPlace, "fetch.skip_out_of_range", true},
+	{19, "wrong configuration", badConfiguration, nothingWrong, true},
 }
 
 // quickEvents and fullEvents are how much is fed in each round of a row.

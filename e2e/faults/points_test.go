@@ -59,10 +59,10 @@ func (a *armed) done() bool { return a.next == len(a.schedule) }
 // and starts the next. It reports false when the schedule cannot go on.
 func (a *armed) step() bool {
 	if !a.p.Exited() {
-		if a.done() || time.Since(a.since) < limit {
+		if a.done() || time.Since(a.since) < a.x.limit() {
 			return true
 		}
-		return a.x.must(false, "%s has not come to %s within %s", a.binary, a.schedule[a.next].name, limit)
+		return a.x.must(false, "%s has not come to %s within %s", a.binary, a.schedule[a.next].name, a.x.limit())
 	}
 	if a.done() {
 		return a.x.must(false, "%s ended by itself: %s", a.binary, a.p.Last())
@@ -85,28 +85,27 @@ func (a *armed) step() bool {
 // again, under a steady feed. Its rows are those of an undisturbed run too.
 func killAtPoints(x *trial) {
 	times := max(2, x.events*20/50_000)
-	kills := times * len(points["ingest"])
-	x.setUp(options{pieces: kills * 3 / 2})
-	x.note("%d kills of ingest, %d of scorer, %d of sink, each point %d times", kills, times*2, times*2, times)
+	kills := times * 11
+	x.setUp(options{pieces: kills * 2})
+	x.note("each of 11 points %d times", times)
 	binaries := []*armed{x.arm("ingest", times), x.arm("scorer", times), x.arm("sink", times)}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for left := true; left; <-tick.C {
+	for turn, left := 0, true; left; turn++ {
 		left = false
-		before := x.kills
+		before := binaries[0].next
 		for _, a := range binaries {
 			if !a.step() {
 				return
 			}
 			left = left || !a.done()
 		}
-		if x.kills > before || len(x.pieces) > kills && x.lag("admission") == 0 {
-			x.send()
+		if binaries[0].next > before || turn%20 == 19 && x.lag("admission") == 0 {
+			if !x.send() && !x.must(binaries[0].next > before, "the feed is over, the schedule is not") {
+				return
+			}
 		}
-		if left && len(x.pieces) == 0 {
-			x.must(false, "the feed is over, the schedule is not")
-			break
-		}
+		<-tick.C
 	}
 	x.kept(binaries)
 	x.compare()

@@ -209,4 +209,3 @@ func storm(x *trial) {
 	x.must(generations >= rounds/2, "%d generations for %d changes: there was no storm", generations, rounds)
 	x.finish(c)
 }
-

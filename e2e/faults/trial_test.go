@@ -17,32 +17,34 @@ import (
 type trial struct {
 	testing.TB
 	*line
-	rng    *rand.Rand
-	events int // to feed
-	run    string
-	kafka  *harness.Kafka
-	engine *harness.Engine
-	opts   options
-	config string
-	topics []string
-	pieces [][]harness.Message
-	until  time.Time
-	fault  string // a mechanism of every process that is broken on purpose; "" none
-	users  []string
+	rng     *rand.Rand
+	events  int // to feed
+	run     string
+	kafka   *harness.Kafka
+	engine  *harness.Engine
+	opts    options
+	config  string
+	topics  []string
+	pieces  [][]harness.Message
+	begin   time.Time // of the feed; 2026-01-01
+	until   time.Time
+	fault   string // a mechanism of every process that is broken on purpose; "" none
+	patient bool   // feeding goes on while brokers fail
 }
 
 // options shape a trial; zero values mean the defaults named with them.
 type options struct {
-	simulate   []string      // further flags of the feed
-	pieces     int           // of the feed: 20
+	simulate   []string       // further flags of the feed
+	pieces     int            // of the feed: 20
 	kafka      *harness.Kafka // another one than the shared
-	brokers    string        // the shared one's address
-	clickhouse string        // the engine's address
-	bundle     string        // the good one
-	lateness   time.Duration // 168h
-	cap        int           // max_events_user_day: 100000
-	extra      string        // further lines of the section profile
-	session    string        // 2s
+	brokers    string         // the shared one's address
+	clickhouse string         // the engine's address
+	bundle     string         // the good one
+	lateness   time.Duration  // 168h
+	cap        int            // max_events_user_day: 100000
+	extra      string         // further keys of the section profile; ", idle_after: 0s"
+	model      string         // and of the section model
+	session    string         // 2s
 }
 
 var inputPartitions = map[string]int{"clickstream": 3, "purchases": 2}
@@ -51,11 +53,11 @@ const (
 	feedDays  = 16
 	logParts  = 4
 	sourceUSD = "0.79"
-	// limit bounds every wait for something that has to happen.
-	limit = 4 * time.Minute
+	// limit bounds every wait for something that has to happen, and shortLimit
+	// those of a row that is expected to fail.
+	limit      = 3 * time.Minute
+	shortLimit = 45 * time.Second
 )
-
-var feedStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // setUp makes the run's topics, its configuration and its feed.
 func (x *trial) setUp(o options) {
@@ -80,6 +82,7 @@ func (x *trial) setUp(o options) {
 	if o.cap == 0 {
 		x.opts.cap = 100_000
 	}
+	fill(&x.opts.extra, ", idle_after: 0s")
 	if o.pieces == 0 {
 		x.opts.pieces = 20
 	}
@@ -88,8 +91,11 @@ func (x *trial) setUp(o options) {
 		x.kafka.CreateTopic(topic, inputPartitions[topic[len(x.run)+1:]])
 	}
 	x.config = x.configure(x.run, x.opts)
+	if x.begin.IsZero() {
+		x.begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	x.feed(o.simulate)
-	x.until = feedStart.AddDate(0, 0, feedDays+3)
+	x.until = x.begin.AddDate(0, 0, feedDays+3)
 }
 
 // configure writes a configuration of this trial's inputs.
@@ -99,18 +105,18 @@ run: %s
 kafka: {brokers: ["%s"], session_timeout: %s}
 input: {topics: [%s]}
 log: {partitions: %d, replication: %d}
-profile: {idle_after: 0s, checkpoint_interval: 500ms, live_interval: 250ms, lateness: %s, max_events_user_day: %d, rates: {USD: %s}%s}
-model: {dir: %s, threads: 1, precision: f32}
+profile: {checkpoint_interval: 500ms, live_interval: 250ms, lateness: %s, max_events_user_day: %d, rates: {USD: %s}%s}
+model: {dir: %s, threads: 1, precision: f32%s}
 clickhouse: {addr: ["%s"], database: faults, batch_interval: 250ms}
 admin: {drain_deadline: 2m}
-`, run, o.brokers, o.session, strings.Join(x.topics, ", "), logParts, len(x.kafka.Addrs), o.lateness, o.cap, sourceUSD, o.extra, o.bundle, o.clickhouse))
+`, run, o.brokers, o.session, strings.Join(x.topics, ", "), logParts, len(x.kafka.Addrs), o.lateness, o.cap, sourceUSD, o.extra, o.bundle, o.model, o.clickhouse))
 }
 
 // feed simulates the shop of this round, in the order of arrival, in pieces.
 func (x *trial) feed(flags []string) {
 	dir := filepath.Join(x.TempDir(), "shop")
 	args := []string{"simulate", "--quiet", "--out", dir, "--seed", fmt.Sprint(x.seed), "--users", fmt.Sprint(max(40, x.events/125)), "--days", fmt.Sprint(feedDays),
-		"--events", fmt.Sprint(x.events), "--late", "0", "--duplicates", "0.01", "--foreign", "0.05", "--poison", "0.001"}
+		"--events", fmt.Sprint(x.events + x.events/50), "--late", "0", "--duplicates", "0.01", "--foreign", "0.05", "--poison", "0.001"}
 	profilectl(x, append(args, flags...)...)
 	f := harness.LoadFeed(x, dir, inputPartitions)
 	all := slices.Concat(f.Clickstream, f.Purchases)
@@ -130,7 +136,11 @@ func (x *trial) send() bool {
 	if len(x.pieces) == 0 {
 		return false
 	}
-	x.kafka.Send(x.pieces[0])
+	if x.patient {
+		x.kafka.SendThrough(limit, x.pieces[0])
+	} else {
+		x.kafka.Send(x.pieces[0])
+	}
 	x.pieces = x.pieces[1:]
 	return true
 }
@@ -144,10 +154,19 @@ func (x *trial) start(binary string, env ...string) *harness.Process {
 func (x *trial) startWith(binary, config string, env []string, args ...string) *harness.Process {
 	x.Helper()
 	if x.fault != "" {
-		env = append(env, "PROFILESTREAM_FAULT="+x.fault)
+		own := ""
+		for i, v := range env {
+			if name, ok := strings.CutPrefix(v, faultVariable); ok {
+				env, own = slices.Delete(slices.Clone(env), i, i+1), name+","
+				break
+			}
+		}
+		env = append(env, faultVariable+own+x.fault)
 	}
 	return harness.Start(x, binary, config, env, args...)
 }
+
+const faultVariable = "PROFILESTREAM_FAULT="
 
 // stages are the consumer groups and what each reads.
 var stages = []string{"admission", "windowing", "scorer", "sink"}
@@ -172,14 +191,21 @@ func (x *trial) lag(stage string) int64 {
 	return n
 }
 
+func (x *trial) limit() time.Duration {
+	if x.fault != "" {
+		return shortLimit
+	}
+	return limit
+}
+
 // eventually waits until a condition holds, or counts it as wrong.
 func (x *trial) eventually(what string, holds func() bool) bool {
 	x.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(limit); !holds(); <-tick.C {
+	for end := time.Now().Add(x.limit()); !holds(); <-tick.C {
 		if time.Now().After(end) {
-			x.must(false, "not within %s: %s", limit, what)
+			x.must(false, "not within %s: %s", x.limit(), what)
 			return false
 		}
 	}

@@ -257,21 +257,24 @@ func (k *Kafka) Ends(topic string) []int64 {
 		return meta.Topics[0].Error
 	})
 	n := len(meta.Topics[0].Partitions)
-	var req []kafka.OffsetRequest
-	for p := range n {
-		req = append(req, kafka.LastOffsetOf(p))
-	}
-	res, err := k.Client.ListOffsets(context.Background(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: req}})
-	if err != nil {
-		k.tb.Fatalf("offsets of %s: %v", topic, err)
-	}
 	ends := make([]int64, n)
-	for _, p := range res.Topics[topic] {
-		if p.Error != nil {
-			k.tb.Fatalf("offsets of %s: %v", topic, p.Error)
+	Eventually(k.tb, 30*time.Second, "offsets of "+topic, func() error {
+		var req []kafka.OffsetRequest
+		for p := range n {
+			req = append(req, kafka.LastOffsetOf(p))
 		}
-		ends[p.Partition] = p.LastOffset
-	}
+		res, err := k.Client.ListOffsets(context.Background(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: req}})
+		if err != nil {
+			return err
+		}
+		for _, p := range res.Topics[topic] {
+			if p.Error != nil {
+				return p.Error
+			}
+			ends[p.Partition] = p.LastOffset
+		}
+		return nil
+	})
 	return ends
 }
 
@@ -282,17 +285,21 @@ func (k *Kafka) Committed(group, topic string) []int64 {
 	for i := range parts {
 		parts[i] = i
 	}
-	res, err := k.Client.OffsetFetch(context.Background(), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: parts}})
-	if err == nil {
-		err = res.Error
-	}
-	if err != nil {
-		k.tb.Fatalf("offsets of group %s: %v", group, err)
-	}
 	out := make([]int64, len(parts))
-	for _, p := range res.Topics[topic] {
-		out[p.Partition] = p.CommittedOffset
-	}
+	// The first to ask for a group makes the broker load it.
+	Eventually(k.tb, 30*time.Second, "offsets of group "+group, func() error {
+		res, err := k.Client.OffsetFetch(context.Background(), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: parts}})
+		if err == nil {
+			err = res.Error
+		}
+		if err != nil {
+			return err
+		}
+		for _, p := range res.Topics[topic] {
+			out[p.Partition] = p.CommittedOffset
+		}
+		return nil
+	})
 	return out
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -177,6 +179,39 @@ func (p *Process) IsReady() error {
 		return fmt.Errorf("status %d", res.StatusCode)
 	}
 	return nil
+}
+
+// Metric is the sum of the series of a process's metric, or of one series where
+// the name has its labels; 0 where there is none.
+func Metric(tb testing.TB, p *Process, series string) float64 {
+	tb.Helper()
+	sum := 0.0
+	for _, v := range Metrics(tb, p, series) {
+		sum += v
+	}
+	return sum
+}
+
+// Metrics are the values of the series of a process's metric.
+func Metrics(tb testing.TB, p *Process, series string) (values []float64) {
+	tb.Helper()
+	res, err := http.Get("http://" + p.Admin() + "/metrics")
+	if err != nil {
+		tb.Fatalf("metrics of %s: %v", p.Name, err)
+	}
+	defer res.Body.Close()
+	for s := bufio.NewScanner(res.Body); s.Scan(); {
+		name, value, _ := strings.Cut(s.Text(), " ")
+		if bare, _, _ := strings.Cut(name, "{"); name != series && bare != series {
+			continue
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			tb.Fatalf("metrics of %s: %v", p.Name, err)
+		}
+		values = append(values, v)
+	}
+	return values
 }
 
 // Eventually retries check until it returns nil.

@@ -1,0 +1,88 @@
+package faults
+
+import (
+	"slices"
+	"time"
+
+	"profilestream/e2e/harness"
+)
+
+// failover is row 5: of three brokers one is killed and comes back; all are
+// stopped cleanly; all are killed. Nobody exits.
+func failover(x *trial) {
+	rounds := max(3, x.events*9/50_000)
+	cluster := harness.StartCluster(x, 3)
+	x.patient = true
+	x.setUp(options{pieces: rounds * 4, kafka: cluster})
+	c := x.crew()
+	for n := range rounds {
+		x.send()
+		lag := x.busy("admission")
+		if x.wrong > 0 {
+			return
+		}
+		x.kills++
+		x.lagged(lag, "admission")
+		switch n % 3 {
+		case 0:
+			cluster.Kill(x.rng.IntN(3))
+			x.send() // two of three are enough
+		case 1:
+			cluster.Stop()
+		case 2:
+			for node := range 3 {
+				cluster.Kill(node)
+			}
+		}
+		cluster.Restart()
+		x.send()
+		if !x.caughtUp() || !c.lives() {
+			return
+		}
+		x.recoveries++
+	}
+	x.finish(c)
+}
+
+// lives counts processes that have ended by themselves as wrong.
+func (c *crew) lives() bool {
+	ok := true
+	for _, p := range c.ps {
+		ok = c.x.must(!p.Exited(), "%s ended: %s", p.Name, p.Last()) && ok
+	}
+	return ok
+}
+
+// network is row 7: between the processes and Kafka there is a proxy that is
+// slow, cuts connections, lets through little, or falls silent.
+func network(x *trial) {
+	rounds := max(4, x.events*8/50_000)
+	start(x)
+	link := newLink(x, "127.0.0.1:"+parts.proxied[1], "127.0.0.1:"+parts.proxied[0])
+	x.setUp(options{pieces: rounds * 3, brokers: "127.0.0.1:" + parts.proxied[1]})
+	c := x.crew()
+	for n := range rounds {
+		x.send()
+		lag := x.busy("admission")
+		if x.wrong > 0 {
+			return
+		}
+		x.kills++
+		x.lagged(lag, "admission")
+		link.trouble(x, troubles[n%len(troubles)])
+		x.send()
+		x.passes(4 * time.Second)
+		link.clear()
+		if !x.caughtUp() || !c.lives() {
+			return
+		}
+		x.recoveries++
+	}
+	x.finish(c)
+	var peak []int64
+	for _, p := range c.ps {
+		peak = append(peak, p.PeakBytes()>>20)
+	}
+	x.note("peak memory of ingest, ingest, scorer, sink: %d MiB", peak)
+	x.must(slices.Max(peak) < 1024, "a process took %d MiB", slices.Max(peak))
+}

@@ -1,0 +1,50 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// link is a TCP proxy in this process that makes trouble on demand.
+type link struct{ proxy *toxiproxy.Proxy }
+
+// newLink forwards listen, a port of 0 is a free one, to upstream.
+func newLink(tb testing.TB, listen, upstream string) *link {
+	tb.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	l := &link{toxiproxy.NewProxy(server, "link", listen, upstream)}
+	if err := l.proxy.Start(); err != nil {
+		tb.Fatalf("proxy on %s: %v", listen, err)
+	}
+	tb.Cleanup(l.proxy.Stop)
+	return l
+}
+
+func (l *link) addr() string { return l.proxy.Listen }
+
+// The kinds of trouble, as toxiproxy writes them; answers are what is slow or
+// lost.
+var (
+	slow      = `{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": 1000}}`
+	resets    = `{"name": "resets", "type": "reset_peer", "stream": "downstream", "attributes": {"timeout": 300}}`
+	narrow    = `{"name": "narrow", "type": "bandwidth", "stream": "downstream", "attributes": {"rate": 10}}`
+	halfOpen  = `{"name": "silent", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
+	noAnswers = `{"name": "cut", "type": "limit_data", "stream": "downstream", "attributes": {"bytes": 0}}`
+
+	troubles = []string{slow, resets, narrow, halfOpen}
+)
+
+func (l *link) trouble(tb testing.TB, toxic string) {
+	tb.Helper()
+	if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+		tb.Fatal(fmt.Errorf("proxy: %w", err))
+	}
+}
+
+// clear takes all trouble away.
+func (l *link) clear() { l.proxy.Toxics.ResetToxics(context.Background()) }
