@@ -146,7 +146,7 @@ func (f *Fetcher) once(ctx context.Context) (*Records, error) {
 		rs = new(Records)
 	}
 	req := &fetchRequest{f: f, offset: f.offset, maxBytes: f.maxBytes, buf: rs.raw[:cap(rs.raw)]}
-	sent := time.Now()
+	sent := failpoint.Now()
 	// A request that fails may still be reading into its buffer, so rs is only used again after success.
 	if _, err := f.c.transport.RoundTrip(ctx, f.c.addr, req); err != nil {
 		return nil, err

@@ -88,6 +88,8 @@ type Model struct {
 	BatchTokens int    `koanf:"batch_tokens"`
 	Threads     int    `koanf:"threads"`
 	CacheMiB    int    `koanf:"cache_mib"`
+	// Timeout bounds the encoding of a batch.
+	Timeout time.Duration `koanf:"timeout"`
 	// CacheDir keeps embeddings on disk between runs; empty: memory only.
 	CacheDir string `koanf:"cache_dir"`
 }
@@ -125,7 +127,7 @@ func Default() Config {
 			IdleAfter: 30 * time.Second, MaxSourceLead: 24 * time.Hour,
 			MaxEventsUserDay: 100_000, Currency: "GBP", Rates: map[string]string{},
 		},
-		Model: Model{Dir: "models/current", Device: "cpu", Runtime: "auto", Precision: "auto", BatchTokens: 4096, CacheMiB: 256},
+		Model: Model{Dir: "models/current", Device: "cpu", Runtime: "auto", Precision: "auto", BatchTokens: 4096, CacheMiB: 256, Timeout: 30 * time.Second},
 		ClickHouse: ClickHouse{
 			Addr: []string{"127.0.0.1:8123"}, Protocol: "http", Database: "profilestream",
 			BatchRows: 20_000, BatchInterval: time.Second,

@@ -42,7 +42,7 @@ func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
 	if err != nil {
 		return nil, errors.Join(err, tok.Close())
 	}
-	e, err := embed.New(embed.Config{Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB, CacheDir: m.CacheDir}, tok, enc)
+	e, err := embed.New(embed.Config{Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB, CacheDir: m.CacheDir, Timeout: m.Timeout}, tok, faulty{enc})
 	if err != nil {
 		return nil, errors.Join(err, tok.Close(), enc.Close())
 	}

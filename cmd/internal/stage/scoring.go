@@ -153,12 +153,18 @@ func (s *scoring) send(ctx context.Context, next int64) error {
 	return nil
 }
 
+// errDropped: rows that could not be scored are dropped, as the test asks.
+var errDropped = errors.New("rows dropped")
+
 // message scores one message's rows, some at a time. Each batch has one model and
 // becomes one message, stamped with that model's promotion. What is scored is sent
 // now and then; only after the whole fetch is it committed.
 func (s *scoring) message(ctx, sending context.Context, m message) error {
 	for from := int64(0); from < m.rows.NumRows(); {
 		scored, err := s.batch(ctx, m, from)
+		if errors.Is(err, errDropped) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -228,6 +234,9 @@ func (s *scoring) score(ctx context.Context, rows arrow.Record) (scored arrow.Re
 		s.health.Set("encoder", err)
 		if err != nil && !errors.Is(err, embed.ErrOpen) {
 			s.log.Warn("scoring failed, trying again", "rows", rows.NumRows(), "error", err)
+		}
+		if err != nil && failpoint.Due("scorer.drop_failed") {
+			return nil, backoff.Permanent(errDropped)
 		}
 		return out, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
