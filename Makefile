@@ -20,8 +20,12 @@ BINARIES := ingest scorer sink profilectl engine
 UNIT := $$(go list ./... | grep -v /e2e)
 FUZZTIME ?= 60s
 KEEP ?=
+ONLY ?=
+ROUNDS ?=
+SEED ?=
+EVENTS ?=
 
-.PHONY: help setup setup-tests setup-tools build demo test unit e2e bench lint fuzz sbom vuln clean
+.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults bench lint fuzz sbom vuln clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +54,10 @@ unit: build ## tests without a broker, with the race detector
 e2e: build setup-tests ## real processes, real Kafka, real ClickHouse engine
 	PROFILESTREAM_KAFKA=real go test -count=1 -p 1 -timeout 15m -run /apache ./stream/wire ./stream
 	go test -count=1 -p 1 -timeout 60m ./e2e/...
+
+faults: build setup-tests ## the whole fault matrix, about an hour; ONLY=1,5 picks rows, ROUNDS=n soaks, SEED=n
+	FAULTS=full ONLY=$(ONLY) ROUNDS=$(ROUNDS) SEED=$(SEED) EVENTS=$(EVENTS) \
+	  go test -count=1 -v -timeout $(or $(FAULTS_TIMEOUT),12h) -run 'TestFaults$$|TestEachRowCanFail$$' ./e2e/faults
 
 bench: build setup-tests ## benchmarks; figures land in bench/out
 	@mkdir -p bench/out

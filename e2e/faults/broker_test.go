@@ -36,21 +36,12 @@ func failover(x *trial) {
 		}
 		cluster.Restart()
 		x.send()
-		if !x.caughtUp() || !c.lives() {
+		if !x.caughtUp(c.ps...) {
 			return
 		}
 		x.recoveries++
 	}
 	x.finish(c)
-}
-
-// lives counts processes that have ended by themselves as wrong.
-func (c *crew) lives() bool {
-	ok := true
-	for _, p := range c.ps {
-		ok = c.x.must(!p.Exited(), "%s ended: %s", p.Name, p.Last()) && ok
-	}
-	return ok
 }
 
 // network is row 7: between the processes and Kafka there is a proxy that is
@@ -73,7 +64,7 @@ func network(x *trial) {
 		x.send()
 		x.passes(4 * time.Second)
 		link.clear()
-		if !x.caughtUp() || !c.lives() {
+		if !x.caughtUp(c.ps...) {
 			return
 		}
 		x.recoveries++

@@ -23,7 +23,7 @@ func outage(x *trial) {
 	sink := c.ps[3]
 	for n := range rounds {
 		x.send()
-		if n == 0 && !x.caughtUp() { // the tables are there
+		if n == 0 && !x.caughtUp(c.ps...) { // the tables are there
 			return
 		}
 		x.kills++
@@ -54,7 +54,7 @@ func outage(x *trial) {
 		x.eventually("sink is behind", func() bool { return x.lag("sink") > 0 })
 		x.lagged(x.lag("sink"), "sink")
 		end()
-		if !x.caughtUp() || !c.lives() {
+		if !x.caughtUp(c.ps...) {
 			return
 		}
 		x.recoveries++
@@ -90,7 +90,7 @@ func answersLost(x *trial) {
 	c := x.crew()
 	sink := c.ps[3]
 	x.send()
-	if !x.caughtUp() {
+	if !x.caughtUp(c.ps...) {
 		return
 	}
 	for _, t := range tables {
@@ -104,7 +104,7 @@ func answersLost(x *trial) {
 		x.kills++
 		x.lagged(x.lag("sink"), "sink")
 		link.clear()
-		if !x.caughtUp() || !c.lives() {
+		if !x.caughtUp(c.ps...) {
 			return
 		}
 		x.recoveries++

@@ -31,7 +31,7 @@ func wrongClock(x *trial) {
 		c.ps[i].Kill()
 		x.kills++
 		x.lagged(lag, "admission")
-		if c.ps[i] = x.startWith("ingest", x.config, x.faults(clocks[i])); !x.ready(c.ps[i]) || !x.caughtUp() {
+		if c.ps[i] = x.startWith("ingest", x.config, x.faults(clocks[i])); !x.ready(c.ps[i]) || !x.caughtUp(c.ps...) {
 			return
 		}
 		x.recoveries++

@@ -57,7 +57,7 @@ func errorCodes(x *trial) {
 		x.send()
 		x.eventually("20 refusals", func() bool { return r.refused() >= before+20 })
 		r.turn(false)
-		if !x.caughtUp() || !c.lives() {
+		if !x.caughtUp(c.ps...) {
 			return
 		}
 	}

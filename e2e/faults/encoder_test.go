@@ -40,7 +40,7 @@ func badEncoder(x *trial) {
 				p.Kill()
 				p = x.start("scorer")
 			}
-			if !x.caughtUp() {
+			if !x.caughtUp(append(others, p)...) {
 				return
 			}
 			x.stop(p)

@@ -108,7 +108,11 @@ func killAtPoints(x *trial) {
 		<-tick.C
 	}
 	x.kept(binaries)
-	x.compare()
+	expected := x.compare()
+	if x.red() {
+		return
+	}
+	x.alteredCount(expected)
 	x.undisturbed()
 }
 
@@ -116,7 +120,7 @@ func killAtPoints(x *trial) {
 func (x *trial) kept(binaries []*armed) {
 	for x.send() {
 	}
-	if !x.caughtUp() {
+	if !x.caughtUp(binaries[0].p, binaries[1].p, binaries[2].p) {
 		return
 	}
 	x.recoveries += len(binaries)

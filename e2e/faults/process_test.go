@@ -81,7 +81,7 @@ func killAnyone(x *trial) {
 		x.lagged(lag, c.stage(i))
 		x.send()
 		c.ps[i] = x.start(crewBinaries[i])
-		if !x.ready(c.ps[i]) || n%4 == 3 && !x.caughtUp() {
+		if !x.ready(c.ps[i]) || n%4 == 3 && !x.caughtUp(c.ps...) {
 			return
 		}
 		x.recoveries++
@@ -93,7 +93,7 @@ func killAnyone(x *trial) {
 func (x *trial) finish(c *crew) {
 	for x.send() {
 	}
-	if x.caughtUp() {
+	if x.caughtUp(c.ps...) {
 		c.stop()
 	}
 	x.compare()
@@ -126,7 +126,7 @@ func zombie(x *trial) {
 		x.send()
 		sleeper.Signal(syscall.SIGCONT)
 		x.send()
-		if !x.caughtUp() || !x.must(!sleeper.Exited() && !other.Exited(), "a worker ended: %s %s", sleeper.Last(), other.Last()) {
+		if !x.caughtUp(c.ps...) || !x.must(!sleeper.Exited() && !other.Exited(), "a worker ended: %s %s", sleeper.Last(), other.Last()) {
 			return
 		}
 		x.recoveries++
@@ -198,7 +198,7 @@ func storm(x *trial) {
 	for _, g := range guests {
 		g.Kill()
 	}
-	if x.caughtUp() {
+	if x.caughtUp(c.ps...) {
 		x.recoveries = x.kills
 	}
 	generations := 0

@@ -275,7 +275,7 @@ func (x *trial) morePartitions(c *wire.Client) {
 	}
 	for x.send() {
 	}
-	if x.caughtUp() {
+	if x.caughtUp(crew.ps...) {
 		x.recoveries++
 		crew.stop()
 	}

@@ -212,11 +212,22 @@ func (x *trial) eventually(what string, holds func() bool) bool {
 	return true
 }
 
-// caughtUp waits until every stage has committed all that there is.
-func (x *trial) caughtUp() bool {
+// caughtUp waits until every stage has committed all that there is. A process
+// that ends by itself meanwhile is wrong.
+func (x *trial) caughtUp(ps ...*harness.Process) bool {
 	x.Helper()
 	for _, stage := range stages {
-		if !x.eventually(stage+" has caught up", func() bool { return x.lag(stage) == 0 }) {
+		ended := false
+		done := x.eventually(stage+" has caught up", func() bool {
+			for _, p := range ps {
+				ended = ended || p.Exited()
+			}
+			return ended || x.lag(stage) == 0
+		})
+		for _, p := range ps {
+			done = x.must(!p.Exited(), "%s ended: %s", p.Name, p.Last()) && done
+		}
+		if !done {
 			return false
 		}
 	}
