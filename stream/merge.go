@@ -196,8 +196,8 @@ func (m *merge) deliver(src *source, f fetched) error {
 		return nil
 	}
 	defer src.pre.release(f)
-	if err := rs.Err(); err != nil {
-		return fmt.Errorf("%v: %w", src.tp, err)
+	if err := m.unreadable(src, rs); err != nil {
+		return err
 	}
 	src.position = rs.Offset()
 	src.metrics.processed(0, rs.Size(), rs.Backlog())
@@ -209,6 +209,18 @@ func (m *merge) deliver(src *source, f fetched) error {
 	}
 	if err := m.p.Idle(m.s.work, src.tp, src.empty, rs.SentAt); err != nil {
 		return fmt.Errorf("%v: %w", src.tp, err)
+	}
+	return nil
+}
+
+// unreadable leaves it to the processor to pass over a damaged batch that comes next; it then processes the rest of
+// the set at once, in the order of its source alone.
+func (m *merge) unreadable(src *source, rs *Records) error {
+	for rs.Peek() == nil && rs.Err() != nil {
+		rs.Limit(math.MaxInt64, math.MaxInt64)
+		if err := m.p.Process(m.s.work, src.tp, rs); err != nil {
+			return fmt.Errorf("%v: %w", src.tp, err)
+		}
 	}
 	return nil
 }
@@ -264,8 +276,8 @@ func (m *merge) process(src *source, until int64) error {
 	size := 0
 	more := rs.Peek() != nil
 	if !more {
-		if err := rs.Err(); err != nil {
-			return fmt.Errorf("%v: %w", src.tp, err)
+		if err := m.unreadable(src, rs); err != nil {
+			return err
 		}
 		size = rs.Size()
 	}

@@ -30,6 +30,8 @@ type Decoder struct {
 	active   map[int64]struct{} // producers inside an aborted transaction
 	verified bool               // checksums were checked by the fetcher
 	err      error
+	damaged  Damaged // of the batch that err is about
+	behind   []byte  // what follows that batch; nil where its end is not known
 
 	payload []byte // rest of the current batch's records
 	left    int32
@@ -97,6 +99,39 @@ func (d *Decoder) Err() error { return d.err }
 // Offset returns the offset to go on from: one past everything handed out or rightly passed over.
 func (d *Decoder) Offset() int64 { return d.next }
 
+// Damaged is a batch that arrived as it was sent, by its checksum, and still cannot be read: bad compression, or
+// records that contradict their lengths. First is the offset of the first record of it that was not handed out.
+type Damaged struct {
+	First, Last     int64
+	TimestampMillis int64 // largest of the batch, by its header
+}
+
+// PassOver goes on behind a damaged batch. It reports false where decoding ended for another reason, or not at all:
+// then there is nothing to go on with. What it passes over is the caller's to account for.
+func (d *Decoder) PassOver() (Damaged, bool) {
+	if d.err == nil || d.behind == nil {
+		return Damaged{}, false
+	}
+	out := d.damaged
+	out.First = max(out.First, d.next)
+	d.set, d.behind, d.err = d.behind, nil, nil
+	d.next = out.Last + 1
+	return out, true
+}
+
+// failBatch is fail for a batch whose bounds are known: set already stands behind it.
+func (d *Decoder) failBatch(err error) bool {
+	behind := d.set
+	if behind == nil {
+		behind = []byte{}
+	}
+	d.fail(err)
+	if errors.Is(d.err, ErrCorrupt) {
+		d.behind = behind
+	}
+	return false
+}
+
 func (d *Decoder) fail(err error) bool {
 	if !errors.Is(err, errCodec) && !errors.Is(err, errMagic) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -116,7 +151,7 @@ func (d *Decoder) advance() bool {
 			continue
 		}
 		if err := d.record(); err != nil {
-			return d.fail(err)
+			return d.failBatch(err)
 		}
 		if d.rec.Offset >= d.from {
 			return true
@@ -217,17 +252,18 @@ func (d *Decoder) nextBatch() bool {
 }
 
 func (d *Decoder) open(h batchHeader, p []byte) bool {
+	d.damaged = Damaged{First: max(h.base, d.from), Last: h.last, TimestampMillis: h.maxTs}
 	codec := Codec(h.attrs & attrCodec)
 	out, err := decompress(codec, p, d.buf, MaxDecodedBytes)
 	if err != nil {
-		return d.fail(fmt.Errorf("decompressing %v: %w", codec, err))
+		return d.failBatch(fmt.Errorf("decompressing %v: %w", codec, err))
 	}
 	if codec != None {
 		d.buf = out
 	}
 	// The smallest record takes seven bytes, so a larger count is a lie.
 	if int64(h.count)*7 > int64(len(out)) {
-		return d.fail(fmt.Errorf("%d records in %d bytes", h.count, len(out)))
+		return d.failBatch(fmt.Errorf("%d records in %d bytes", h.count, len(out)))
 	}
 	d.payload, d.left, d.last = out, h.count, h.last
 	d.stamped = h.attrs&attrLogAppend != 0

@@ -5,7 +5,7 @@
 // Invariants:
 //   - Nothing is skipped silently. An offset outside the log is an [OffsetOutOfRangeError] with the numbers in it, a
 //     batch that fails its checksum is [ErrCorrupt], and a position moves only past records that were handed out,
-//     compacted away, aborted or are the broker's own markers.
+//     compacted away, aborted, are the broker's own markers, or were passed over by name with [Decoder.PassOver].
 //   - A [Producer] is one ordered, gap-free stream for one topic partition: one batch in flight, sequence numbers,
 //     acks=all. After an error whose outcome is unknown it refuses to go on; the owner restarts from its committed
 //     position.

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sort"
 	"strconv"
@@ -39,6 +40,7 @@ type admission struct {
 	metrics *ingestMetrics
 	parser  *profile.Parser
 	health  *admin.Health
+	log     *slog.Logger
 	until   time.Time // with -drain: where to move time at the end; zero: nowhere
 	now     func() time.Time
 
@@ -62,7 +64,7 @@ func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*adm
 	}
 	topics := cfg.Topics()
 	return &admission{
-		cfg: cfg, client: client, metrics: m, health: env.Health, parser: parser, until: env.Until, now: failpoint.Now,
+		cfg: cfg, client: client, metrics: m, health: env.Health, log: env.Log, parser: parser, until: env.Until, now: failpoint.Now,
 		events:  stream.NewWriter(client, topics.Events, cfg.Log.Partitions, stream.WriterConfig{Codec: logCodec, MaxBatchBytes: stream.MaxLogBatchBytes}),
 		dlq:     stream.NewWriter(client, topics.DLQ, cfg.Log.Partitions, stream.WriterConfig{Codec: wire.LZ4, MaxBatchBytes: stream.MaxDeadLetterBatchBytes}),
 		sources: map[wire.TopicPartition]*source{},
@@ -103,19 +105,34 @@ func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) erro
 	return nil
 }
 
-// Process admits consecutive records of one source.
+// Process admits consecutive records of one source. A damaged batch among them
+// is dead-lettered by its positions: there is nothing else to keep of it.
 func (a *admission) Process(ctx context.Context, tp wire.TopicPartition, rs *wire.Records) error {
 	s := a.sources[tp]
 	var n, bytes int64
-	for r := rs.Next(); r != nil; r = rs.Next() {
-		if err := a.admit(ctx, s, r); err != nil {
-			return err
+	for {
+		for r := rs.Next(); r != nil; r = rs.Next() {
+			if err := a.admit(ctx, s, r); err != nil {
+				return err
+			}
+			n++
+			bytes += int64(len(r.Value))
 		}
-		n++
-		bytes += int64(len(r.Value))
-	}
-	if err := rs.Err(); err != nil {
-		return err
+		cause := rs.Err()
+		if cause == nil {
+			break
+		}
+		d, ok := rs.PassOver()
+		if !ok {
+			return cause
+		}
+		a.log.Warn("dead-lettering a damaged batch", "topic", tp.Topic, "partition", tp.Partition, "first", d.First, "last", d.Last, "error", cause)
+		for r := (wire.Record{Offset: d.First, Timestamp: d.TimestampMillis}); r.Offset <= d.Last; r.Offset++ {
+			if err := a.admit(ctx, s, &r); err != nil {
+				return err
+			}
+		}
+		n += d.Last - d.First + 1
 	}
 	s.next = max(s.next, rs.Offset())
 	s.metrics.read(n, bytes)

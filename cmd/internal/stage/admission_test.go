@@ -3,11 +3,16 @@ package stage
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"profilestream/cmd/internal/config"
 	"profilestream/profile"
@@ -302,4 +307,74 @@ func TestAdmissionEndsWithItsContext(t *testing.T) {
 	<-joined
 	cancel()
 	r.must(<-done)
+}
+
+// TestAdmissionDeadLettersADamagedBatch: a batch whose compressed records are no
+// such thing is dead-lettered record by record, between good ones.
+func TestAdmissionDeadLettersADamagedBatch(t *testing.T) {
+	for name, batches := range map[string][]int{"between good ones": {0, 7, 0}, "first": {7, 0}, "last": {0, 7}, "alone": {7}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			good, bad := 0, 0
+			for i, damaged := range batches {
+				if damaged > 0 {
+					r.produceDamaged(clicks, damaged)
+					bad += damaged
+					continue
+				}
+				r.send(clicks, view(fmt.Sprint("a", i), "ann", day0), view(fmt.Sprint("b", i), "bob", day0))
+				good += 2
+			}
+			r.admitAll()
+			positions, totals := r.checkLog()
+			if len(positions) != good {
+				t.Errorf("%d events in the log, want %d", len(positions), good)
+			}
+			r.checkDeadLetters(map[string]int{clicks.Topic + " bad_json ": bad})
+			for _, w := range totals[profile.Source{Topic: clicks.Topic}] {
+				if w.Records != int64(good+bad) || w.Rejected != int64(bad) || w.NextOffset != int64(good+bad) {
+					t.Errorf("totals %+v", w)
+				}
+			}
+		})
+	}
+}
+
+// produceDamaged appends a batch of n records whose checksum holds and whose
+// compressed bytes do not.
+func (r *rig) produceDamaged(tp wire.TopicPartition, n int) {
+	r.t.Helper()
+	records := []byte("this is no LZ4 frame, whatever the attributes say")
+	be := binary.BigEndian
+	body := be.AppendUint16(nil, 3)                                  // attributes: LZ4
+	body = be.AppendUint32(body, uint32(n-1))                        // last offset delta
+	body = be.AppendUint64(body, uint64(day0.UnixMilli()))           // first timestamp
+	body = be.AppendUint64(body, uint64(day0.UnixMilli()))           // largest timestamp
+	body = append(body, bytes.Repeat([]byte{0xff}, 8+2+4)...)        // no producer
+	body = append(be.AppendUint32(body, uint32(n)), records...)      // count
+	batch := be.AppendUint64(nil, 0)                                 // base offset
+	batch = be.AppendUint32(batch, uint32(4+1+4+len(body)))          // length of what follows
+	batch = append(be.AppendUint32(batch, 0), 2)                     // leader epoch, magic
+	batch = be.AppendUint32(batch, crc32.Checksum(body, castagnoli)) // CRC-32C
+	req := kmsg.NewPtrProduceRequest()
+	req.SetVersion(8)
+	req.Acks, req.TimeoutMillis = -1, 10_000
+	req.Topics = []kmsg.ProduceRequestTopic{{Topic: tp.Topic, Partitions: []kmsg.ProduceRequestTopicPartition{{Partition: tp.Partition, Records: append(batch, body...)}}}}
+	conn, err := net.Dial("tcp", r.env.Config.Kafka.Brokers[0])
+	r.must(err)
+	defer conn.Close()
+	_, err = conn.Write(kmsg.NewRequestFormatter().AppendRequest(nil, req, 1))
+	r.must(err)
+	var size [4]byte
+	_, err = io.ReadFull(conn, size[:])
+	r.must(err)
+	answer := make([]byte, be.Uint32(size[:]))
+	_, err = io.ReadFull(conn, answer)
+	r.must(err)
+	res := kmsg.NewPtrProduceResponse()
+	res.SetVersion(8)
+	r.must(res.ReadFrom(answer[4:]))
+	if code := res.Topics[0].Partitions[0].ErrorCode; code != 0 {
+		r.t.Fatalf("the broker refuses the batch with code %d", code)
+	}
 }
