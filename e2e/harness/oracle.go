@@ -200,14 +200,6 @@ func (e *Engine) Count(tb testing.TB, query string) int64 {
 	return n
 }
 
-// Do runs a statement that returns nothing.
-func (e *Engine) Do(tb testing.TB, statement string) {
-	tb.Helper()
-	body := e.query(tb, statement)
-	defer body.Close()
-	_, _ = io.Copy(io.Discard, body)
-}
-
 func (e *Engine) query(tb testing.TB, query string) io.ReadCloser {
 	tb.Helper()
 	res, err := http.Post("http://"+e.Addr()+"/?"+url.Values{"database": {"default"}}.Encode(), "text/plain", strings.NewReader(query))
