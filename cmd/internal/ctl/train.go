@@ -13,6 +13,7 @@ import (
 
 func trainCommand(s *shared) *cobra.Command {
 	var o training.Options
+	var ft finetuneFlags
 	var cutoffs, horizon, search, optimizer string
 	c := &cobra.Command{
 		Use:   "train HISTORY",
@@ -23,14 +24,24 @@ brought, and fits churn, value, sentiment and interests. The bundle holds an
 evaluation beside simple baselines, on customers and a time held out.
 
 HISTORY is a folder that profilectl simulate wrote, a clickstream.jsonl or
-purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
+purchases.jsonl, or an Online Retail file (.csv, .csv.gz).
+
+With --finetune the encoder itself learns, from a file of texts and labels instead
+of a history: --out becomes an encoder for --encoder. With --finetune-windows it first
+learns to tell churn from the texts of some customers of the history, and the heads
+are then fitted, on the other customers, to the tuned encoder.`,
 		Example: `  profilectl simulate --users 2000 --days 240 --out shop
   profilectl train shop --out models/current
   profilectl train shop --search 5m
-  profilectl train online_retail.csv.gz --cutoffs 2011-03-01,2011-04-01,2011-05-01 --horizon 90d --out models/retail`,
-		Args: cobra.ExactArgs(1),
+  profilectl train online_retail.csv.gz --cutoffs 2011-03-01,2011-04-01,2011-05-01 --horizon 90d --out models/retail
+  profilectl train --finetune requests.csv --label-column intent --lr 5e-5 --out models/tuned
+  profilectl train shop --finetune-windows --out models/tuned-shop`,
+		Args: ft.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
+			if ft.labels != "" {
+				return ft.run(cmd, o.Out, o.Seed)
+			}
 			cfg, err := s.config()
 			if err != nil {
 				return err
@@ -51,6 +62,7 @@ purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
 			if o.SGD = optimizer == "sgd"; !o.SGD && optimizer != "adamw" {
 				return fmt.Errorf("%w: --optimizer: %q is neither adamw nor sgd", errUsage, optimizer)
 			}
+			o.Windows = ft.windows(o.Seed)
 			b, err := training.Train(cmd.Context(), cfg, o)
 			p.done()
 			if err != nil {
@@ -70,6 +82,7 @@ purchases.jsonl, or an Online Retail file (.csv, .csv.gz).`,
 	fl.StringVar(&search, "search", "", "search better settings of MLPs and trees: a number of trials for each, which repeats, or a time for all together, such as 2m")
 	fl.StringVar(&optimizer, "optimizer", "adamw", "of the MLPs: adamw or sgd")
 	fl.BoolVar(&o.Control, "control", false, "also fit on texts dealt out to other customers: what text adds must vanish")
+	ft.register(fl)
 	return c
 }
 

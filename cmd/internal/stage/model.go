@@ -155,16 +155,25 @@ func ImportEncoder(dir string) error {
 	if _, err := onnx.ReadFacts(dir); err == nil {
 		return nil
 	}
-	cache, err := encoder.CacheDir()
+	weights, err := Weights()
 	if err != nil {
-		return err
-	}
-	weights := filepath.Join(cache, "model", "all-minilm-l6-v2")
-	if _, err := os.Stat(weights); err != nil {
-		return fmt.Errorf("no encoder in %s and no weights in %s: run make setup, or profilectl model import DIR", dir, weights)
+		return fmt.Errorf("no encoder in %s: %w", dir, err)
 	}
 	_, err = onnx.Import(weights, dir)
 	return err
+}
+
+// Weights is the Hugging Face folder that set-up has fetched.
+func Weights() (string, error) {
+	cache, err := encoder.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "model", "all-minilm-l6-v2")
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("no weights in %s: run make setup, or profilectl model import DIR", dir)
+	}
+	return dir, nil
 }
 
 // registerEncoder exports the totals of the encoder at work; another encoder

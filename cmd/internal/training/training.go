@@ -39,6 +39,8 @@ type Options struct {
 	SearchTrials int
 	SearchTime   time.Duration
 	Control      bool // see train.Options
+	// Windows, if set, fine-tunes the encoder on texts of this history first.
+	Windows *Windows
 	// Progress is called with the steps done and to do of a stage.
 	Progress func(stage string, done, total int)
 }
@@ -65,7 +67,12 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 		}
 	}()
 	o.Progress("replaying", h.Len(), h.Len())
-	if err := stage.ImportEncoder(o.Encoder); err != nil {
+	var tuned string
+	if o.Windows != nil {
+		if rows, tuned, err = o.tuneOnWindows(ctx, h, rows); err != nil {
+			return nil, err
+		}
+	} else if err := stage.ImportEncoder(o.Encoder); err != nil {
 		return nil, err
 	}
 	id, err := stage.EncoderID(o.Encoder)
@@ -84,6 +91,12 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 	res, err := train.Train(ctx, d, train.Options{Seed: o.Seed, Embedder: enc, Folds: o.Folds, Rounds: o.Rounds, SGD: o.SGD, SearchTrials: o.SearchTrials, SearchTime: o.SearchTime, Control: o.Control, Progress: o.Progress})
 	if err != nil {
 		return nil, err
+	}
+	if tuned != "" {
+		res.Report.Notes["encoder"] = tuned
+		if res.JSON, err = res.Report.Encode(); err != nil {
+			return nil, err
+		}
 	}
 	c := cost.done()
 	texts := enc.Stats()
