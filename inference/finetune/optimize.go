@@ -19,15 +19,27 @@ func (m *Model) gradientNorm() float64 {
 	for _, p := range m.params {
 		parts := make([]float64, (len(p.g)+updateChunk-1)/updateChunk)
 		m.liveRuns(p, func(_, c int, lo, hi int, _ bool) {
-			for _, v := range p.g[lo:hi] {
-				parts[c] += float64(v) * float64(v)
-			}
+			parts[c] += sumSquares(p.g[lo:hi])
 		}, false)
 		for _, v := range parts {
 			total += v
 		}
 	}
 	return math.Sqrt(total)
+}
+
+func sumSquares(x []float32) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a += float64(x[0]) * float64(x[0])
+		b += float64(x[1]) * float64(x[1])
+		c += float64(x[2]) * float64(x[2])
+		d += float64(x[3]) * float64(x[3])
+	}
+	for _, v := range x {
+		a += float64(v) * float64(v)
+	}
+	return a + b + (c + d)
 }
 
 // liveRuns splits p among the workers and calls f for runs of elements. Of a table the
