@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,6 +16,9 @@ func (p *LogPartition) EmitAsOf(millis int64) error {
 	day := dayOf(millis)
 	if day < p.closed {
 		return fmt.Errorf("emitting rows as of day %d: days up to %d are closed", day, p.closed)
+	}
+	if p.store != nil {
+		return errors.New("rows as of a time need all users in memory, here a store holds them")
 	}
 	if p.work.pending {
 		return ErrUnfinished

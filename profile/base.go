@@ -210,6 +210,18 @@ func (b *base) putBack(m movedHash) {
 	}
 }
 
+// closeThrough closes the user's open days up to the given one. It may come at any time after W
+// has closed them: no row depends on it.
+func (p *LogPartition) closeThrough(u *user, last int32) {
+	for {
+		d := u.oldest()
+		if d == nil || d.day > last {
+			return
+		}
+		p.closeDay(u, d)
+	}
+}
+
 // closeDay makes the user's oldest open day, folded or not, a part of the base for good.
 func (p *LogPartition) closeDay(u *user, d *openDay) {
 	p.foldThrough(u, d.day)

@@ -26,7 +26,8 @@
 //	for each record of the log: p.Apply(offset, &record); if p.Pending(): p.Work(n) until it has no more
 //	every live interval: p.EmitLive(n) until it has no more
 //	after each Work and EmitLive: send p.Days().Take() and p.Live().Take(), then Recycle what was sent
-//	every checkpoint: EmitLive as above, wait for what was sent; p.Changes(...) in a transaction; p.Commit()
+//	or, with a Store that mirrors those records: p.StartFrom(store, bytes in memory, check) in place of Restore and Start
+//	every checkpoint, and when p.Full(): EmitLive as above, wait for what was sent; p.Changes(...) in a transaction; p.Commit()
 //
 // # Invariants
 //
@@ -36,6 +37,12 @@
 //     open day, 1,024 hashes a closed day and set, a logarithm more an open one, 16 list entries,
 //     MaxEventsUserDay event ids an open day.
 //   - State records carry a version and a checksum; what does not fit is refused, never guessed.
+//
+// # A store
+//
+// With a Store, only users that events named of late are in memory, in a bounded cache; changed ones
+// stay there until a checkpoint. A passed day, and a live row of everybody, walk over the index of
+// the store and read one user after the other. Rows are the same with and without a store.
 //
 // # Choices within the contract
 //

@@ -1,8 +1,6 @@
 package profile
 
 import (
-	"slices"
-
 	"profilestream/schemas"
 )
 
@@ -14,6 +12,7 @@ type work struct {
 	day     int32 // whose rows are going out
 	at      int   // place in that day of the calendar
 	target  int32 // last day to tick
+	pass    pass  // over all users, with a store
 	closing int32 // last day to close then
 	offset  int64 // of the record that moved W
 }
@@ -39,7 +38,9 @@ func (p *LogPartition) Pending() bool { return p.work.pending }
 
 // Work emits into Days the corrections that wait and the day rows that are due, then closes
 // days. It stops when Days holds about maxBytes and says whether more is left: take the rows and
-// call again. Several events between two calls give a user's rows one correction.
+// call again. Several events between two calls give a user's rows one correction. With a store,
+// what cannot be read ends work for good: Apply and Changes return the error. Then, too, live rows
+// of users that a passed day brings into memory for a moment come with their day rows.
 func (p *LogPartition) Work(maxBytes int) (more bool) {
 	k := &p.work
 	for ; k.fixed < len(p.fixes); k.fixed++ {
@@ -49,15 +50,22 @@ func (p *LogPartition) Work(maxBytes int) (more bool) {
 	}
 	clear(p.fixes)
 	p.fixes, k.fixed = p.fixes[:0], 0
-	if !k.pending {
+	if !k.pending || p.err != nil {
 		return false
 	}
 	if !p.ticking || k.target > p.ticked {
-		if !p.tick(maxBytes) {
-			return true
+		done := false
+		if p.store == nil {
+			done = p.tick(maxBytes)
+		} else {
+			done = p.tickStored(maxBytes)
 		}
+		if !done {
+			return p.err == nil
+		}
+		p.ticking, p.ticked = true, k.target
 	}
-	p.close(k.closing)
+	p.closed = max(p.closed, k.closing)
 	k.pending = false
 	return false
 }
@@ -83,7 +91,6 @@ func (p *LogPartition) tick(maxBytes int) bool {
 		k.day++
 		k.at = 0
 	}
-	p.ticking, p.ticked = true, k.target
 	return true
 }
 
@@ -101,16 +108,31 @@ func (p *LogPartition) firstTick() int32 {
 
 func (p *LogPartition) tickUser(u *user, day int32) {
 	u.nextDue = noDay
-	if trigger := p.due(u, day); trigger != 0 {
+	if p.tickRow(u, day) && p.live {
+		p.touch(u)
+	}
+	p.shrink(u, day)
+	p.schedule(u, p.dueAfter(u, day))
+}
+
+// tickRow emits the user's row of a passed day, if one is due.
+func (p *LogPartition) tickRow(u *user, day int32) bool {
+	trigger := p.due(u, day)
+	if trigger != 0 {
 		p.dayRow(u, day, trigger, p.work.offset)
-		if p.live {
-			p.touch(u)
-		}
-	} else if u.base.trim(day - p.dailyDays) {
+	}
+	return trigger != 0
+}
+
+// shrink closes what W lets close, and drops what no row after the given day can hold. All users
+// with open days have a row each day until they are closed; a dormant one comes once more, when
+// all its tiles have become too old, and keeps its totals.
+func (p *LogPartition) shrink(u *user, day int32) {
+	p.closeThrough(u, min(p.work.closing, day))
+	if p.due(u, day) == 0 && u.base.trim(day-p.dailyDays) {
 		u.baseDirty = true
 		p.markUser(u)
 	}
-	p.schedule(u, p.dueAfter(u, day))
 }
 
 // correct emits every row of the user that is due from the first changed day to the last one
@@ -128,29 +150,6 @@ func (p *LogPartition) correct(u *user, maxBytes int) bool {
 	return true
 }
 
-// close folds all open days up to the given one into the users' bases.
-func (p *LogPartition) close(last int32) {
-	if last <= p.closed {
-		return
-	}
-	var days []int32
-	for day := range p.openUsers {
-		if day <= last {
-			days = append(days, day)
-		}
-	}
-	slices.Sort(days)
-	for _, day := range days {
-		for _, u := range p.openUsers[day] {
-			if d := u.find(day); d != nil && !u.gone {
-				p.closeDay(u, d)
-			}
-		}
-		delete(p.openUsers, day)
-	}
-	p.closed = last
-}
-
 func (p *LogPartition) dayRow(u *user, day int32, trigger uint8, version int64) {
 	asOf := dayEnd(day)
 	p.foldThrough(u, day)
@@ -166,7 +165,7 @@ func (p *LogPartition) SetLive(on bool) {
 		p.live = true
 		p.TouchAll()
 	case !on:
-		p.live = false
+		p.live, p.sweep = false, sweep{}
 		for _, u := range p.touched {
 			u.touched = false
 		}
@@ -183,12 +182,13 @@ func (p *LogPartition) TouchAll() {
 	for _, u := range p.users {
 		p.touch(u)
 	}
+	p.sweep = sweep{on: p.store != nil}
 }
 
 // EmitLive does all Work, then emits into Live a row of each user touched since. It stops when
 // Days or Live holds about maxBytes and says whether more is left: take the rows, call again.
 func (p *LogPartition) EmitLive(maxBytes int) (more bool) {
-	if p.Work(maxBytes) {
+	if p.Work(maxBytes) || p.rows.Bytes() >= maxBytes {
 		return true
 	}
 	for i := len(p.touched) - 1; i >= 0; i-- {
@@ -199,20 +199,20 @@ func (p *LogPartition) EmitLive(maxBytes int) (more bool) {
 		p.touched[i], p.touched = nil, p.touched[:i]
 		u.touched = false
 		if !u.gone {
-			p.liveRow(u)
+			p.liveRow(u, p.ticked)
 		}
 	}
-	return false
+	return p.sweep.on && !p.sweepStored(maxBytes) && p.err == nil
 }
 
-// liveRow emits the user's newest row. Its version and trigger are those of what touched the
+// liveRow emits the user's newest row, days up to the given one having passed. Its version and trigger are those of what touched the
 // user last: an event, a passed day or a re-score.
-func (p *LogPartition) liveRow(u *user) {
+func (p *LogPartition) liveRow(u *user, ticked int32) {
 	asOf, version, trigger := u.lastSeen(), u.offset, schemas.TriggerLive
 	if u.corrected {
 		trigger = schemas.TriggerCorrection
 	}
-	if day, ok := p.lastDue(u); ok {
+	if day, ok := p.lastDue(u, ticked); ok {
 		asOf = max(asOf, dayEnd(day))
 		if tick := p.tickOffset(day); tick > version {
 			version, trigger = tick, p.due(u, day)

@@ -22,6 +22,7 @@ type logItem struct {
 	w       int64
 	set     []string // source set
 	rescore int64
+	erase   string // user
 }
 
 // gotRow is one emitted row, by column name; a NULL is missing.
@@ -56,6 +57,8 @@ type runner struct {
 	diverted []profile.Diverted
 	state    map[string][]byte
 	maxBytes int
+	store    *mapStore // nil: all users in memory
+	cache    int       // bytes of users in memory, with a store
 }
 
 type fataler interface {
@@ -77,11 +80,15 @@ func testConfig(lateness int64) profile.Config {
 func (r *runner) open() {
 	p, err := profile.NewPartition(r.cfg)
 	r.must(err)
+	r.p = p
+	if r.store != nil {
+		r.must(p.StartFrom(r.store, r.cache, true))
+		return
+	}
 	for _, k := range slices.Sorted(maps.Keys(r.state)) {
 		r.must(p.Restore([]byte(k), r.state[k]))
 	}
 	r.must(p.Start())
-	r.p = p
 }
 
 func (r *runner) must(err error) {
@@ -138,6 +145,8 @@ func (r *runner) apply(offset int64, it *logItem) {
 		for _, s := range it.set {
 			r.r.SourceSet.Sources = append(r.r.SourceSet.Sources, sourceOf(s))
 		}
+	case it.erase != "":
+		r.r.Kind, r.r.Erase.User = profile.KindErase, []byte(it.erase)
 	case it.rescore > 0:
 		r.r.Kind, r.r.Rescore.Promotion = profile.KindRescore, it.rescore
 	default:
@@ -188,6 +197,9 @@ func (r *runner) checkpoint(restart bool) {
 	r.t.Helper()
 	r.emitLive()
 	r.must(r.p.Changes(profile.LastRecord{CRC: 7, TimestampMillis: 8}, func(key, value []byte) error {
+		if r.store != nil {
+			r.must(profile.Mirror(r.store, key, value))
+		}
 		if value == nil {
 			delete(r.state, string(key))
 		} else {
@@ -195,6 +207,9 @@ func (r *runner) checkpoint(restart bool) {
 		}
 		return nil
 	}))
+	if r.store != nil {
+		r.must(r.p.MirrorUsers(r.store))
+	}
 	r.p.Commit()
 	if restart {
 		r.open()

@@ -69,17 +69,21 @@ type LogPartition struct {
 	closed     int32 // last closed day
 	ticks      []tickRun
 	calendar   map[int32][]*user // users by the next day on which a row is due
-	openUsers  map[int32][]*user // users by open day
 	fixes      []*user           // users with corrections that wait
 	touched    []*user           // users that wait for a live row
 	work       work
+	sweep      sweep // of all users in the store, for live rows
 	days, rows *RowBatch
 	diverted   []Diverted
 
+	store      Store // nil: all users are in memory
+	cache      cache
+	storeKey   []byte
 	dirty      []*user
 	tombstones [][]byte
 	restored   *restoring
 	marker     *Marker
+	err        error        // of the store, in the midst of work
 	stored     storedTotals // records in the state topic
 	removed    storedTotals // of these, what the tombstones remove
 	next       storedTotals // what Commit makes of them
@@ -105,9 +109,8 @@ func NewPartition(cfg Config) (*LogPartition, error) {
 		contents:  contents{byHash: make(map[uint64]*content)},
 		offset:    -1, rescore: -1,
 		ticked: math.MinInt32, closed: math.MinInt32,
-		calendar:  make(map[int32][]*user),
-		openUsers: make(map[int32][]*user),
-		days:      newRowBatch(cfg.Partition), rows: newRowBatch(cfg.Partition),
+		calendar: make(map[int32][]*user),
+		days:     newRowBatch(cfg.Partition), rows: newRowBatch(cfg.Partition),
 	}
 	return p, nil
 }
@@ -131,6 +134,9 @@ func (p *LogPartition) Apply(offset int64, r *Record) error {
 	if p.work.pending {
 		p.Work(math.MaxInt)
 	}
+	if p.err != nil {
+		return p.err
+	}
 	switch r.Kind {
 	case KindEvent:
 		if err := p.event(offset, &r.Event); err != nil {
@@ -146,7 +152,9 @@ func (p *LogPartition) Apply(offset int64, r *Record) error {
 		p.sources.setListed(&r.SourceSet)
 		p.advance(offset)
 	case KindErase:
-		p.erase(r.Erase.User)
+		if err := p.erase(r.Erase.User); err != nil {
+			return fmt.Errorf("applying record %d: %w", offset, err)
+		}
 	case KindRescore:
 		p.promotion = max(p.promotion, r.Rescore.Promotion)
 		p.rescore = offset
@@ -175,10 +183,9 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 		p.divert(ReasonLate, e)
 		return nil
 	}
-	u := p.users[string(e.User)]
-	if u == nil {
-		u = &user{id: string(e.User), nextDue: noDay, fixFrom: noDay}
-		p.users[u.id] = u
+	u, err := p.find(e.User)
+	if err != nil {
+		return fmt.Errorf("applying record %d: %w", offset, err)
 	}
 	d := u.find(day)
 	id := s.eventID(e)
@@ -189,7 +196,6 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 		p.unfoldFrom(u, day)
 		d = p.newDay(day)
 		u.insert(d)
-		p.openUsers[day] = append(p.openUsers[day], u)
 	} else if d.ids.find(id) >= 0 {
 		s.duplicates++
 		return nil
@@ -211,6 +217,11 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 	d.apply(e)
 	p.addEventRecent(d, e)
 	p.changed(u, d, offset)
+	if p.store != nil {
+		u.size += eventBytes
+		p.cache.held += eventBytes
+		p.cache.dirty += eventBytes
+	}
 	return nil
 }
 
@@ -235,6 +246,7 @@ func (p *LogPartition) markUser(u *user) {
 	if !u.dirty {
 		u.dirty = true
 		p.dirty = append(p.dirty, u)
+		p.cache.dirty += u.size
 	}
 }
 
@@ -272,20 +284,35 @@ func (p *LogPartition) TakeDiverted() []Diverted {
 }
 
 // erase drops all state of a user. Later events of the user make a new one.
-func (p *LogPartition) erase(id []byte) {
+func (p *LogPartition) erase(id []byte) error {
 	u := p.users[string(id)]
+	if u == nil && p.store != nil && !p.cache.erased[string(id)] {
+		var err error
+		if u, err = p.fetch(id, &p.contents); err != nil {
+			return err
+		}
+	}
 	if u == nil {
-		return
+		return nil
 	}
 	delete(p.users, u.id)
 	u.gone = true
 	p.bury(u)
 	u.open, u.base = nil, base{}
+	if p.store != nil {
+		p.cache.erased[u.id] = true
+		p.cache.total--
+		p.cache.held -= u.size
+	}
+	return nil
 }
 
 // W is the partition's event time in ms: every listed source has passed it. False before all
 // of them have sent a watermark.
 func (p *LogPartition) W() (int64, bool) { return p.w, p.wSet }
+
+// Partition is the number of the log partition.
+func (p *LogPartition) Partition() int32 { return p.cfg.Partition }
 
 // Promotion is the newest promotion number, to be stamped on every message of rows.
 func (p *LogPartition) Promotion() int64 { return p.promotion }
@@ -294,4 +321,9 @@ func (p *LogPartition) Promotion() int64 { return p.promotion }
 func (p *LogPartition) Offset() int64 { return p.offset }
 
 // Users is the number of users with state.
-func (p *LogPartition) Users() int { return len(p.users) }
+func (p *LogPartition) Users() int {
+	if p.store != nil {
+		return p.cache.total
+	}
+	return len(p.users)
+}

@@ -65,21 +65,26 @@ func (p *LogPartition) restoreBase(k stateKey, value []byte) error {
 	if err != nil {
 		return err
 	}
-	p.restored.bases[u] = b
-	if len(b.hashes) == b.sizes[products]+b.sizes[categories] {
-		return p.finishBase(u, b, b.hashes)
+	if b.short() {
+		p.restored.bases[u] = b
+		return nil
 	}
-	return nil
+	return u.setBase(b, b.hashes)
 }
 
-func (p *LogPartition) finishBase(u *user, b *decodedBase, hashes []uint64) error {
+// short says that the base lacks hashes, which are in chunks.
+func (b *decodedBase) short() bool {
+	return len(b.hashes) != b.sizes[products]+b.sizes[categories]
+}
+
+// setBase gives the user a base that was read, with all its hashes.
+func (u *user) setBase(b *decodedBase, hashes []uint64) error {
 	if !b.setHashes(hashes) {
 		return fmt.Errorf("%w: %d hashes of %d", ErrStateCorrupt, len(hashes), b.sizes[products]+b.sizes[categories])
 	}
-	u.base, u.stored, u.parts = b.base, true, 0
+	u.base, u.stored = b.base, true
 	u.parts = u.baseParts()
 	u.raise(b.offset, b.corrected)
-	delete(p.restored.bases, u)
 	return nil
 }
 
@@ -125,8 +130,21 @@ func (p *LogPartition) Start() error {
 	if m == nil {
 		return fmt.Errorf("starting from restored state: %w: no marker", ErrStateCorrupt)
 	}
+	err := p.begin(m)
+	if err == nil {
+		err = p.joinUsers(r)
+	}
+	if err != nil {
+		return fmt.Errorf("starting from restored state: %w", err)
+	}
+	p.sweepContents()
+	return nil
+}
+
+// begin takes over what a marker says, or refuses it.
+func (p *LogPartition) begin(m *decodedMarker) error {
 	if m.ConfigVersion != p.cfg.ConfigVersion || m.Partition != p.cfg.Partition {
-		return fmt.Errorf("starting from restored state: %w: configuration %q and log partition %d, here %q and %d",
+		return fmt.Errorf("%w: configuration %q and log partition %d, here %q and %d",
 			ErrConfigChanged, m.ConfigVersion, m.Partition, p.cfg.ConfigVersion, p.cfg.Partition)
 	}
 	p.marker = &m.Marker
@@ -134,10 +152,6 @@ func (p *LogPartition) Start() error {
 	p.w, p.wSet, p.ticking, p.ticked, p.closed = m.w, m.wSet, m.ticking, m.ticked, m.closed
 	p.sources.list, p.ticks = m.sources, m.ticks
 	p.stored, p.next = m.totals, m.totals
-	if err := p.joinUsers(r); err != nil {
-		return fmt.Errorf("starting from restored state: %w", err)
-	}
-	p.sweep()
 	return nil
 }
 
@@ -146,11 +160,8 @@ func (p *LogPartition) joinUsers(r *restoring) error {
 	var found storedTotals
 	for id, u := range p.users {
 		if b := r.bases[u]; b != nil {
-			p.restored = r
 			hashes := r.take(b.hashes, stateKey{kind: keyHashes, user: id}, b.sizes[products]+b.sizes[categories])
-			err := p.finishBase(u, b, hashes)
-			p.restored = nil
-			if err != nil {
+			if err := u.setBase(b, hashes); err != nil {
 				return err
 			}
 		}
@@ -163,25 +174,31 @@ func (p *LogPartition) joinUsers(r *restoring) error {
 			found.chunks += int64(u.parts)
 		}
 		for d := u.open; d != nil; d = d.older {
-			if err := r.joinDay(u, d); err != nil {
-				return err
+			if n, ok := r.ids[d]; ok {
+				if err := r.completeDay(u, d, n); err != nil {
+					return err
+				}
 			}
 			found.days++
 			found.chunks += int64(chunks(d.storedIDs, maxInlineIDs))
-			p.openUsers[d.day] = append(p.openUsers[d.day], u)
 		}
 		p.schedule(u, p.dueAfter(u, p.ticked))
 	}
-	if found != p.stored || len(r.chunks) > 0 {
-		return fmt.Errorf("%w: %d bases, %d days, %d chunks; the marker says %d, %d, %d", ErrStateCorrupt,
-			found.bases, found.days, found.chunks+int64(len(r.chunks)), p.stored.bases, p.stored.days, p.stored.chunks)
+	if found.chunks += int64(len(r.chunks)); found != p.stored {
+		return mismatch(found, p.stored)
 	}
 	return nil
 }
 
-func (r *restoring) joinDay(u *user, d *openDay) error {
-	n, ok := r.ids[d]
-	if !ok {
+// mismatch says that records are missing, or should not be there.
+func mismatch(found, want storedTotals) error {
+	return fmt.Errorf("%w: %d bases, %d days, %d chunks; the marker says %d, %d, %d", ErrStateCorrupt,
+		found.bases, found.days, found.chunks, want.bases, want.days, want.chunks)
+}
+
+// completeDay gives a day that was read its n event ids.
+func (r *restoring) completeDay(u *user, d *openDay, n int) error {
+	if len(d.ids.keys) == n {
 		return nil
 	}
 	d.ids.keys = r.take(d.ids.keys, stateKey{kind: keyIDs, user: u.id, day: d.day}, n)

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"math"
 	"slices"
 
 	"profilestream/schemas"
@@ -31,7 +32,8 @@ func (p *LogPartition) due(u *user, day int32) uint8 {
 // dueAfter is the next day on which the user has a row or something to trim, noDay if none.
 func (p *LogPartition) dueAfter(u *user, day int32) int32 {
 	next := noDay
-	for d := u.open; d != nil && d.day > day; d = d.older {
+	d := u.open
+	for ; d != nil && d.day > day; d = d.older {
 		next = d.day
 	}
 	last, ok := u.lastEventDay(day)
@@ -44,30 +46,32 @@ func (p *LogPartition) dueAfter(u *user, day int32) int32 {
 	}
 	if k > max(silenceLast, p.dailyDays) {
 		k = keptDays + p.dailyDays // closing has passed last+keptDays by then
-		if len(u.base.tiles)+len(u.base.recent) == 0 || last+k <= day {
-			return next
+		if d == nil && len(u.base.tiles)+len(u.base.recent) == 0 {
+			return next // only life totals are left
 		}
+		return min(next, max(last+k, day+1))
 	}
 	return min(next, last+k)
 }
 
-// lastDue is the newest day passed by W for which the user has a row.
-func (p *LogPartition) lastDue(u *user) (int32, bool) {
-	if !p.ticking {
+// lastDue is the newest day, up to the last one passed by W, for which the user has a row.
+func (p *LogPartition) lastDue(u *user, ticked int32) (int32, bool) {
+	if ticked == math.MinInt32 {
 		return 0, false
 	}
-	last, ok := u.lastEventDay(p.ticked)
+	last, ok := u.lastEventDay(ticked)
 	if !ok {
 		return 0, false
 	}
-	k := p.ticked - last
+	k := ticked - last
 	return last + max(min(k, p.dailyDays), min(k, silenceLast)/silenceWeekly*silenceWeekly), true
 }
 
 // schedule puts the user under a day of the calendar, if that is earlier than the present one.
 // An entry under a later day stays behind and is skipped when its day comes.
+// With a store there is no calendar: each day looks at the index.
 func (p *LogPartition) schedule(u *user, day int32) {
-	if day >= u.nextDue {
+	if day >= u.nextDue || p.store != nil {
 		return
 	}
 	u.nextDue = day
@@ -82,7 +86,6 @@ type tickRun struct {
 
 // addTick notes the record that made W pass the days, for the versions of live rows.
 func (p *LogPartition) addTick(first, last int32, offset int64) {
-	first = max(first, last-keptDays-silenceWeekly)
 	p.ticks = append(p.ticks, tickRun{first, last, offset})
 	p.ticks = slices.DeleteFunc(p.ticks, func(t tickRun) bool { return t.last < last-keptDays-silenceWeekly })
 }

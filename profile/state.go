@@ -140,8 +140,14 @@ type LastRecord struct {
 // work must be done and all rows and diverted events taken, else ErrUnfinished: what the marker
 // covers must be out before it. Until Commit is called, Changes gives the same again.
 func (p *LogPartition) Changes(last LastRecord, fn func(key, value []byte) error) error {
-	if p.work.pending || len(p.fixes)+len(p.touched)+len(p.diverted)+p.days.Len()+p.rows.Len() > 0 {
+	if p.err != nil {
+		return p.err
+	}
+	if p.work.pending || p.sweep.on || len(p.fixes)+len(p.touched)+len(p.diverted)+p.days.Len()+p.rows.Len() > 0 {
 		return ErrUnfinished
+	}
+	for _, u := range p.dirty {
+		p.closeThrough(u, p.closed)
 	}
 	for _, key := range p.tombstones {
 		if err := fn(key, nil); err != nil {
@@ -235,7 +241,8 @@ func (w *stateWriter) day(u *user, d *openDay) {
 	}
 }
 
-// Commit notes that the records of the last Changes are in the state topic.
+// Commit notes that the records of the last Changes are in the state topic, and in the store if
+// there is one.
 func (p *LogPartition) Commit() {
 	p.stored, p.removed = p.next, storedTotals{}
 	for _, u := range p.dirty {
@@ -249,20 +256,23 @@ func (p *LogPartition) Commit() {
 			}
 		}
 	}
+	if p.store != nil {
+		p.recount()
+	}
 	clear(p.dirty)
 	p.dirty = p.dirty[:0]
 	p.tombstones = nil
 	if len(p.contents.byHash) > 2*p.contents.live+minSweep {
-		p.sweep()
+		p.sweepContents()
 	}
 }
 
 // minSweep keeps small tables from being swept again and again.
 const minSweep = 4096
 
-// sweep drops the contents that no list holds any more. Its cost is that of looking at every
-// user once; it runs when the table has doubled.
-func (p *LogPartition) sweep() {
+// sweepContents drops the contents that no list holds any more. Its cost is that of looking at every
+// user in memory once; it runs when the table has doubled.
+func (p *LogPartition) sweepContents() {
 	kept := make(map[uint64]*content, len(p.contents.byHash)/2)
 	keep := func(e entry) {
 		for at := e.c.hash; kept[at] != e.c; at++ {

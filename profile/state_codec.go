@@ -9,8 +9,11 @@ import (
 )
 
 // StateVersion is the version of the state records that this code writes. Readers accept it and
-// the one before; there was none before 1.
-const StateVersion = 1
+// the one before, so that a binary can be replaced while its state stays; there was none before 1.
+const (
+	StateVersion       = 1
+	oldestStateVersion = max(StateVersion-1, 1)
+)
 
 // ErrStateVersion: a state record is of a version that this code does not know.
 var ErrStateVersion = errors.New("state record of an unknown version")
@@ -36,8 +39,8 @@ func unseal(b []byte) ([]byte, error) {
 	if crc32.Checksum(body, castagnoli) != sum {
 		return nil, fmt.Errorf("%w: checksum", ErrStateCorrupt)
 	}
-	if body[0] != StateVersion {
-		return nil, fmt.Errorf("%w: %d", ErrStateVersion, body[0])
+	if v := body[0]; v < oldestStateVersion || v > StateVersion {
+		return nil, fmt.Errorf("%w: %d; this program reads %d to %d, a newer one wrote it", ErrStateVersion, v, oldestStateVersion, StateVersion)
 	}
 	return body[1:], nil
 }

@@ -20,6 +20,7 @@ type user struct {
 	fixFrom int32 // first day whose rows wait for a correction, noDay if none
 	offset  int64 // log offset of the last event that changed the user
 
+	used      bool // since the hand of the cache passed
 	gone      bool // erased: lists that still name the user skip it
 	touched   bool // waits for a live row
 	corrected bool // the last event fell on a passed day
@@ -27,6 +28,7 @@ type user struct {
 	baseDirty bool
 	stored    bool // the state topic holds a base record
 	parts     int  // hash chunks of the base in the state topic
+	size      int  // estimate of the memory it takes; only with a store
 }
 
 // openDay is what a user did on a day that is not closed.
@@ -65,6 +67,15 @@ func (u *user) find(day int32) *openDay {
 		return d
 	}
 	return nil
+}
+
+// oldest returns the user's oldest open day, or nil.
+func (u *user) oldest() *openDay {
+	d := u.open
+	for d != nil && d.older != nil {
+		d = d.older
+	}
+	return d
 }
 
 // insert links a new open day in.
