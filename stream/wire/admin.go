@@ -119,6 +119,18 @@ func (c *Client) Topics(ctx context.Context) (map[string]int, error) {
 	return out, err
 }
 
+// ClusterID returns the id of the Kafka cluster.
+func (c *Client) ClusterID(ctx context.Context) (id string, err error) {
+	err = c.retry(ctx, "reading the cluster's id", func(ctx context.Context) error {
+		res, err := c.api.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{}})
+		if err == nil {
+			id = res.ClusterID
+		}
+		return err
+	})
+	return id, err
+}
+
 // TopicSettings returns the values of a topic's settings, defaults included.
 func (c *Client) TopicSettings(ctx context.Context, topic string) (map[string]string, error) {
 	out := make(map[string]string)
