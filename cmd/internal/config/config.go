@@ -75,6 +75,12 @@ type Profile struct {
 	MaxEventsUserDay   int               `koanf:"max_events_user_day"`
 	Currency           string            `koanf:"currency"`
 	Rates              map[string]string `koanf:"rates"`
+	// StateDir keeps a copy of the state on the local disk; empty: in memory only.
+	StateDir string `koanf:"state_dir"`
+	// StateCacheMiB is how much of the state is in memory, with a StateDir.
+	StateCacheMiB int `koanf:"state_cache_mib"`
+	// RestoreMiBPerSecond bounds how fast state is read from its topic; 0: no bound.
+	RestoreMiBPerSecond int `koanf:"restore_mib_per_second"`
 }
 
 // Model names the bundle and how it is run.
@@ -126,6 +132,7 @@ func Default() Config {
 			LiveInterval: time.Second, CheckpointInterval: 10 * time.Second,
 			IdleAfter: 30 * time.Second, MaxSourceLead: 24 * time.Hour,
 			MaxEventsUserDay: 100_000, Currency: "GBP", Rates: map[string]string{},
+			StateCacheMiB: 1024, RestoreMiBPerSecond: 256,
 		},
 		Model: Model{Dir: "models/current", Device: "cpu", Runtime: "auto", Precision: "auto", BatchTokens: 4096, CacheMiB: 256, Timeout: 30 * time.Second},
 		ClickHouse: ClickHouse{

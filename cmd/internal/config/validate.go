@@ -119,6 +119,8 @@ func (p *Profile) check(k *checker) {
 	k.that(p.IdleAfter == 0 || p.IdleAfter >= time.Second, "profile.idle_after", "%s is neither 0 (never) nor at least 1s", p.IdleAfter)
 	k.lasting(p.MaxSourceLead, time.Minute, 3650*24*time.Hour, "profile.max_source_lead")
 	k.between(p.MaxEventsUserDay, 1, 10_000_000, "profile.max_events_user_day")
+	k.between(p.StateCacheMiB, 16, 1<<20, "profile.state_cache_mib")
+	k.between(p.RestoreMiBPerSecond, 0, 1<<20, "profile.restore_mib_per_second")
 	k.that(currencyCode.MatchString(p.Currency), "profile.currency", "%q is not a code of three capital letters", p.Currency)
 	codes := make([]string, 0, len(p.Rates))
 	for code := range p.Rates {

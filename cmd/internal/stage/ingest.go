@@ -29,6 +29,11 @@ func Ingest(ctx context.Context, env *process.Env) error {
 		return err
 	}
 	defer c.Close()
+	local, err := newLocalState(ctx, cfg, env.Log, c)
+	if err != nil {
+		return err
+	}
+	defer local.close()
 	m := newIngestMetrics(env.Metrics)
 	begin := make(chan struct{})    // admission may drain
 	admitted := make(chan struct{}) // windowing may drain
@@ -61,7 +66,7 @@ func Ingest(ctx context.Context, env *process.Env) error {
 	})
 	g.Go(func() error {
 		_, err := windowingGroup.Run(ctx, func(ctx context.Context, a stream.Assignment) (stream.Processor, int64, error) {
-			w, start, err := takeOver(ctx, env, c, a.Partition, m)
+			w, start, err := takeOver(ctx, env, c, a.Partition, m, local)
 			if err != nil {
 				return nil, 0, err
 			}

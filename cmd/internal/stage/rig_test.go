@@ -34,6 +34,8 @@ type rig struct {
 	env *process.Env
 	c   *wire.Client
 	m   *ingestMetrics
+
+	local *localState // made by the first takeover
 }
 
 func newRig(t *testing.T, edit ...func(*config.Config)) *rig {

@@ -2,11 +2,15 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
+	"time"
 
+	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/process"
 	"profilestream/profile"
-	"profilestream/stream"
 	"profilestream/stream/failpoint"
 	"profilestream/stream/wire"
 )
@@ -18,20 +22,88 @@ func lastOf(r *wire.Record) profile.LastRecord {
 	return profile.LastRecord{CRC: crc32.Checksum(r.Value, castagnoli), TimestampMillis: r.Timestamp}
 }
 
-// readState feeds every committed record of a state partition to fn, in order.
-// The caller has fenced older writers, so no transaction is open.
-func readState(ctx context.Context, c *wire.Client, topic string, partition int32, fn func(key, value []byte) error) (records, bytes int64, err error) {
-	_, err = stream.Read(ctx, c, stream.ReadConfig{
-		TopicPartition: wire.TopicPartition{Topic: topic, Partition: partition}, From: wire.Earliest, Committed: true,
-	}, func(r *wire.Record) error {
-		records++
-		bytes += int64(len(r.Key) + len(r.Value))
-		if err := fn(r.Key, r.Value); err != nil && !failpoint.Due("windowing.ignore_damage") {
-			return fmt.Errorf("%s[%d]@%d: %w", topic, partition, r.Offset, err)
-		}
-		return nil
+// takeOver fences the last owner of a log partition, restores its state and
+// returns the offset from which to go on.
+func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition int32, m *ingestMetrics, local *localState) (w *windowing, next int64, err error) {
+	cfg, log := env.Config, env.Log
+	t := cfg.Topics()
+	start := time.Now()
+	owner := fmt.Sprintf("%s.%d", t.State, partition)
+	if failpoint.Due("windowing.skip_fence") {
+		owner += fmt.Sprint(".", start.UnixNano())
+	}
+	txn, err := c.NewTransactor(ctx, owner, wire.TransactorConfig{Codec: stateCodec, MaxBatchBytes: maxRowBatchBytes})
+	if err != nil {
+		return nil, 0, err
+	}
+	limit := cfg.Profile.MaxEventsUserDay
+	if failpoint.Due("windowing.no_cap") {
+		limit = math.MaxInt32
+	}
+	state, err := profile.NewPartition(profile.Config{
+		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
+		MaxEventsUserDay: limit, ConfigVersion: cfg.Version(),
+		KeepRepeats: failpoint.Due("windowing.keep_repeats"),
 	})
-	return records, bytes, err
+	if err != nil {
+		return nil, 0, &config.Error{Key: "profile", Reason: err.Error()}
+	}
+	w = &windowing{
+		cfg: cfg, version: cfg.Version(), metrics: m, partition: partition, state: state, txn: txn, until: env.Until, now: failpoint.Now, local: local,
+		windows: newMessageWriter(c, t.Windows, partition),
+		days:    newMessageWriter(c, t.Days, partition),
+		scored:  newMessageWriter(c, t.Scored, partition),
+		late:    newDivertWriter(c, t.Late, partition),
+		dlq:     newDivertWriter(c, t.DLQ, partition),
+	}
+	if err := w.restore(ctx); err != nil {
+		return nil, 0, err
+	}
+	if next, err = w.begin(ctx, c); err != nil {
+		return nil, 0, errors.Join(err, w.closeStore())
+	}
+	w.checkpointed = next - 1
+	w.nextCheckpoint = w.now().Add(cfg.Profile.CheckpointInterval)
+	took := time.Since(start).Seconds()
+	log.Info("took over a log partition", "partition", partition, "users", state.Users(), "offset", next, "state", w.came.from,
+		"state_records", w.came.records, "state_bytes", w.came.bytes, "mib_per_second", float64(w.came.bytes)/(1<<20)/took, "seconds", took)
+	return w, next, nil
+}
+
+// restore brings the partition's state back.
+func (w *windowing) restore(ctx context.Context) (err error) {
+	w.local.owned.Add(1)
+	if w.local.blocks == nil {
+		w.came, err = w.local.inMemory(ctx, w.partition, w.state)
+	} else {
+		w.store, w.came, err = w.local.open(ctx, w.partition, w.state)
+	}
+	if err == nil {
+		return nil
+	}
+	w.local.owned.Add(-1)
+	var wrong *config.Error
+	switch {
+	case errors.As(err, &wrong):
+		return wrong
+	case errors.Is(err, profile.ErrConfigChanged):
+		return &config.Error{Key: "profile", Reason: err.Error() + "; a changed configuration is another run: change the key run"}
+	}
+	return fmt.Errorf("restoring the state of log partition %d: %w", w.partition, err)
+}
+
+// begin returns the log offset that follows the state.
+func (w *windowing) begin(ctx context.Context, c *wire.Client) (next int64, err error) {
+	events := w.cfg.Topics().Events
+	if marker, ok := w.state.Marker(); ok {
+		w.last = marker.Last
+		return marker.Offset + 1, checkLog(ctx, c, events, w.partition, marker)
+	}
+	next, err = c.ListOffset(ctx, events, w.partition, wire.Earliest, false)
+	if err == nil && next > 0 {
+		err = fmt.Errorf("%s[%d] begins at offset %d and there is no state for what came before: retention overran it; start another run", events, w.partition, next)
+	}
+	return next, err
 }
 
 // checkLog refuses to go on from a marker whose log record is no longer the one

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"profilestream/cmd/internal/config"
-	"profilestream/cmd/internal/process"
 	"profilestream/profile"
 	"profilestream/schemas"
 	"profilestream/stream"
 	"profilestream/stream/failpoint"
+	"profilestream/stream/store"
 	"profilestream/stream/wire"
 )
 
@@ -30,6 +29,9 @@ const emitBytes = 768 << 10
 // marker at 50, replays 51..120 and appends the same rows of version 90 and a
 // newer one of 120; A wakes and appends its row of 90 again: every table keeps
 // the row of 120.
+//
+// A local store is written after the transaction is committed, with its place in
+// the topic: a crash in between leaves it behind, and the next owner catches up.
 type windowing struct {
 	cfg       *config.Config
 	version   string // of the configuration
@@ -45,6 +47,10 @@ type windowing struct {
 	record         profile.Record
 	last           profile.LastRecord
 	stateBatch     wire.Builder
+	local          *localState
+	store          *store.Store // copy of the state on the disk, nil: none
+	spoilt         bool         // the store cannot be read
+	came           restored
 	checkpointed   int64 // log offset of the last committed marker
 	nextLive       time.Time
 	nextCheckpoint time.Time
@@ -52,70 +58,9 @@ type windowing struct {
 	now            func() time.Time
 }
 
-// takeOver fences the last owner of a log partition, restores its state and
-// returns the offset from which to go on.
-func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition int32, m *ingestMetrics) (*windowing, int64, error) {
-	cfg, log := env.Config, env.Log
-	t := cfg.Topics()
-	start := time.Now()
-	owner := fmt.Sprintf("%s.%d", t.State, partition)
-	if failpoint.Due("windowing.skip_fence") {
-		owner += fmt.Sprint(".", start.UnixNano())
-	}
-	txn, err := c.NewTransactor(ctx, owner, wire.TransactorConfig{Codec: stateCodec, MaxBatchBytes: maxRowBatchBytes})
-	if err != nil {
-		return nil, 0, err
-	}
-	limit := cfg.Profile.MaxEventsUserDay
-	if failpoint.Due("windowing.no_cap") {
-		limit = math.MaxInt32
-	}
-	state, err := profile.NewPartition(profile.Config{
-		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
-		MaxEventsUserDay: limit, ConfigVersion: cfg.Version(),
-		KeepRepeats: failpoint.Due("windowing.keep_repeats"),
-	})
-	if err != nil {
-		return nil, 0, &config.Error{Key: "profile", Reason: err.Error()}
-	}
-	records, bytes, err := readState(ctx, c, t.State, partition, state.Restore)
-	if err == nil {
-		err = state.Start()
-	}
-	if errors.Is(err, profile.ErrConfigChanged) {
-		return nil, 0, &config.Error{Key: "profile", Reason: err.Error() + "; a changed configuration is another run: change the key run"}
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("restoring the state of log partition %d: %w", partition, err)
-	}
-	w := &windowing{
-		cfg: cfg, version: cfg.Version(), metrics: m, partition: partition, state: state, txn: txn, until: env.Until, now: failpoint.Now,
-		windows: newMessageWriter(c, t.Windows, partition),
-		days:    newMessageWriter(c, t.Days, partition),
-		scored:  newMessageWriter(c, t.Scored, partition),
-		late:    newDivertWriter(c, t.Late, partition),
-		dlq:     newDivertWriter(c, t.DLQ, partition),
-	}
-	next := int64(0)
-	if marker, ok := state.Marker(); ok {
-		if err := checkLog(ctx, c, t.Events, partition, marker); err != nil {
-			return nil, 0, err
-		}
-		w.last, next = marker.Last, marker.Offset+1
-	} else if next, err = c.ListOffset(ctx, t.Events, partition, wire.Earliest, false); err != nil {
-		return nil, 0, err
-	} else if next > 0 {
-		return nil, 0, fmt.Errorf("%s[%d] begins at offset %d and there is no state for what came before: retention overran it; start another run", t.Events, partition, next)
-	}
-	w.checkpointed = next - 1
-	w.nextCheckpoint = w.now().Add(cfg.Profile.CheckpointInterval)
-	log.Info("took over a log partition", "partition", partition, "users", state.Users(), "offset", next,
-		"state_records", records, "state_bytes", bytes, "seconds", time.Since(start).Seconds())
-	return w, next, nil
-}
-
 // Process applies log records in order and sends the rows that they make due.
-func (w *windowing) Process(ctx context.Context, rs *wire.Records) error {
+func (w *windowing) Process(ctx context.Context, rs *wire.Records) (err error) {
+	defer w.noteSpoilt(&err)
 	for r := rs.Next(); r != nil; r = rs.Next() {
 		if err := profile.DecodeRecord(r.Value, &w.record); err != nil {
 			return fmt.Errorf("log record %s[%d]@%d: %w", rs.Topic, w.partition, r.Offset, err)
@@ -144,17 +89,32 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) error {
 	if err := w.divert(ctx); err != nil {
 		return err
 	}
+	if w.state.Full() {
+		if _, err := w.checkpoint(ctx); err != nil {
+			return err
+		}
+	}
 	if !w.state.LiveOn() && rs.Backlog() == 0 {
 		w.state.SetLive(true)
 	}
 	return w.live(ctx)
 }
 
-// work sends the day rows and corrections that are due.
+// noteSpoilt notes that the work ends because the local store cannot be read:
+// it is removed, so that the next owner does not stumble over it.
+func (w *windowing) noteSpoilt(err *error) {
+	w.spoilt = w.spoilt || errors.Is(*err, profile.ErrStore)
+}
+
+// work sends the day rows and corrections that are due, and what live rows come
+// with them.
 func (w *windowing) work(ctx context.Context) error {
 	for {
 		more := w.state.Work(emitBytes)
 		if err := w.send(ctx, w.days, w.state.Days(), more); err != nil {
+			return err
+		}
+		if err := w.send(ctx, w.windows, w.state.Live(), more); err != nil {
 			return err
 		}
 		if !more {
@@ -226,7 +186,8 @@ func (w *windowing) divert(ctx context.Context) error {
 }
 
 // Flush sends live rows, and is a checkpoint each checkpoint_interval.
-func (w *windowing) Flush(ctx context.Context) (stream.Commit, error) {
+func (w *windowing) Flush(ctx context.Context) (_ stream.Commit, err error) {
+	defer w.noteSpoilt(&err)
 	if w.now().Before(w.nextCheckpoint) {
 		return stream.Commit{Offset: -1}, w.live(ctx)
 	}
@@ -234,7 +195,8 @@ func (w *windowing) Flush(ctx context.Context) (stream.Commit, error) {
 }
 
 // Finish is the last checkpoint. Once drained, every user gets a live row.
-func (w *windowing) Finish(ctx context.Context, why stream.Ending) (stream.Commit, error) {
+func (w *windowing) Finish(ctx context.Context, why stream.Ending) (_ stream.Commit, err error) {
+	defer w.noteSpoilt(&err)
 	if why == stream.Drained {
 		w.everyone()
 	}
@@ -276,43 +238,9 @@ func (w *windowing) checkpoint(ctx context.Context) (stream.Commit, error) {
 	if err != nil {
 		return commit, err
 	}
-	failpoint.Hit("windowing.after_transaction")
 	w.checkpointed = w.state.Offset()
 	w.metrics.checkpoint(w.partition, w.now().Sub(start), bytes)
 	return commit, nil
-}
-
-func (w *windowing) saveState(ctx context.Context) (bytes int, err error) {
-	topic := w.cfg.Topics().State
-	send := func() error {
-		if w.stateBatch.Len() == 0 {
-			return nil
-		}
-		_, err := w.txn.Append(ctx, topic, w.partition, &w.stateBatch)
-		w.stateBatch.Reset()
-		return err
-	}
-	now := w.now().UnixMilli()
-	err = w.state.Changes(w.last, func(key, value []byte) error {
-		w.stateBatch.Add(now, key, value)
-		bytes += len(key) + len(value)
-		if w.stateBatch.Bytes() < maxMessageBytes {
-			return nil
-		}
-		return send()
-	})
-	if err == nil {
-		err = send()
-	}
-	if err != nil {
-		return bytes, fmt.Errorf("saving the state of log partition %d: %w", w.partition, err)
-	}
-	failpoint.Hit("windowing.in_transaction")
-	if err := w.txn.Commit(ctx); err != nil {
-		return bytes, fmt.Errorf("committing the state of log partition %d: %w", w.partition, err)
-	}
-	w.state.Commit()
-	return bytes, nil
 }
 
 // account sends the totals of each source to the topic scored, on their way to
@@ -340,5 +268,5 @@ func (w *windowing) everyone() {
 // Close gives the partition up without a further checkpoint.
 func (w *windowing) Close() error {
 	w.metrics.lost(w.partition)
-	return nil
+	return w.closeStore()
 }

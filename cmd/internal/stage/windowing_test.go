@@ -57,9 +57,19 @@ func (r *rig) rows(topic string) (map[string]seenRow, int) {
 // owner takes a log partition over.
 func (r *rig) owner(p int32) (*windowing, int64) {
 	r.t.Helper()
-	w, next, err := takeOver(r.ctx(), r.env, r.c, p, r.m)
+	w, next, err := r.takeOver(p)
 	r.must(err)
 	return w, next
+}
+
+func (r *rig) takeOver(p int32) (*windowing, int64, error) {
+	if r.local == nil {
+		var err error
+		r.local, err = newLocalState(r.ctx(), r.env.Config, r.env.Log, r.c)
+		r.must(err)
+		r.t.Cleanup(r.local.close)
+	}
+	return takeOver(r.ctx(), r.env, r.c, p, r.m, r.local)
 }
 
 // work has an owner process its log from an offset to the end.
@@ -187,7 +197,7 @@ func TestTakeoverRefusesAnotherConfiguration(t *testing.T) {
 	r.must(err)
 	r.env.Config.Profile.Lateness += time.Hour
 	var wrong *config.Error
-	if _, _, err := takeOver(r.ctx(), r.env, r.c, 0, r.m); !errors.As(err, &wrong) || wrong.Key != "profile" {
+	if _, _, err := r.takeOver(0); !errors.As(err, &wrong) || wrong.Key != "profile" {
 		t.Fatalf("state of another configuration: %v", err)
 	}
 }
@@ -203,7 +213,7 @@ func TestTakeoverRefusesAnotherLog(t *testing.T) {
 	events := r.env.Config.Topics().Events
 	r.must(r.c.DeleteTopics(r.ctx(), events))
 	r.must(CreateTopics(r.ctx(), r.env.Config, r.c))
-	if _, _, err := takeOver(r.ctx(), r.env, r.c, 0, r.m); err == nil || !strings.Contains(err.Error(), "truncated or recreated") {
+	if _, _, err := r.takeOver(0); err == nil || !strings.Contains(err.Error(), "truncated or recreated") {
 		t.Fatalf("an empty log: %v", err)
 	}
 	b := new(wire.Builder)
@@ -212,7 +222,7 @@ func TestTakeoverRefusesAnotherLog(t *testing.T) {
 	}
 	_, err = r.c.NewProducer(events, 0, wire.ProducerConfig{}).Append(r.ctx(), b)
 	r.must(err)
-	if _, _, err := takeOver(r.ctx(), r.env, r.c, 0, r.m); err == nil || !strings.Contains(err.Error(), "recreated") {
+	if _, _, err := r.takeOver(0); err == nil || !strings.Contains(err.Error(), "recreated") {
 		t.Fatalf("a log of the same length: %v", err)
 	}
 }
