@@ -35,7 +35,9 @@ type Explanation struct {
 	ValueBand string  `json:"value_band"`
 	// ValueInterval is there where the bundle has intervals.
 	ValueInterval *score.Interval `json:"value_interval,omitempty"`
-	Sentiment     *float64        `json:"sentiment,omitempty"`
+	// Returns are there where the bundle has such heads.
+	Returns   []Return `json:"returns,omitempty"`
+	Sentiment *float64 `json:"sentiment,omitempty"`
 
 	// Features holds the windows: money in the currency, times as RFC 3339, nil
 	// for NULL.
@@ -49,6 +51,12 @@ type Explanation struct {
 
 	Events Attribution `json:"events"`
 	Flips  []Flip      `json:"flips"` // least cost first; empty: no change of these kinds
+}
+
+// Return is the probability of a purchase in the days after the row.
+type Return struct {
+	Days        int     `json:"days"`
+	Probability float64 `json:"probability"`
 }
 
 // Reason is the effect of a feature, and its share of the sizes of all effects.
@@ -121,6 +129,13 @@ func newExplanation(ctx context.Context, s *score.Scorer, row arrow.Record) (*Ex
 	if mood := scored.Column(schemas.ColSentiment).(*array.Float32); mood.IsValid(0) {
 		m := float64(mood.Value(0))
 		x.Sentiment = &m
+	}
+	returns, err := s.Returns(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	for k, p := range returns {
+		x.Returns = append(x.Returns, Return{s.Bundle().Heads.Returns[k].Days, p[0]})
 	}
 	var all float64
 	for _, e := range why.Effects {

@@ -32,7 +32,11 @@ var trained = sync.OnceValues(func() (*bundle.Bundle, error) {
 		return nil, err
 	}
 	s := fixture.New(400, 1, 5)
-	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend}
+	came := make([]bool, len(s.Churn))
+	for i, gone := range s.Churn {
+		came[i] = !gone
+	}
+	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Returns: []train.Return{{Days: 90, Came: came}}}
 	r, err := train.Train(context.Background(), d, train.Options{Seed: 1, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, Epochs: 3, Rounds: 25, Trials: 1, Hidden: 8})
 	if err != nil {
 		return nil, err
@@ -262,6 +266,12 @@ func TestTopEventsAreThoseOfLeavingOut(t *testing.T) {
 			now, band := scoreOf(t, s, w.deeds, w.asOf)
 			if x.Churn != now || x.ChurnBand != band {
 				t.Fatalf("explained %v %s, scored %v %s", x.Churn, x.ChurnBand, now, band)
+			}
+			if len(x.Returns) != 1 || x.Returns[0].Days != 90 || !(x.Returns[0].Probability > 0 && x.Returns[0].Probability < 1) {
+				t.Errorf("returns %+v", x.Returns)
+			}
+			if n := x.ValueInterval; n == nil || !(n.Low >= 0 && n.Low <= x.Value && n.High >= x.Value) {
+				t.Errorf("interval %+v of the value %v", n, x.Value)
 			}
 			var effects []float64
 			for i := range w.deeds {

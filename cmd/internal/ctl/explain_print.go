@@ -32,6 +32,9 @@ func (x *explained) print(w io.Writer) error {
 	if n := x.ValueInterval; n != nil {
 		fmt.Fprintf(w, ", with %.0f %% between %.2f and %.2f", 100*n.Coverage, n.Low, n.High)
 	}
+	for _, r := range x.Returns {
+		fmt.Fprintf(w, ", buys within %d days %.3f", r.Days, r.Probability)
+	}
 	if x.Sentiment != nil {
 		fmt.Fprintf(w, ", sentiment %+.2f", *x.Sentiment)
 	}

@@ -68,6 +68,7 @@ func TestExplainedIsPrinted(t *testing.T) {
 	x := &explained{User: "ann", LogPartition: &partition, LogOffset: &offset, KnownOffset: &offset, Currency: "GBP", Explanation: &explain.Explanation{
 		Digest: "17", ModelVersion: "m/1", Churn: .25, ChurnBand: "low", Value: 12.5, ValueBand: "mid", Sentiment: &mood, Flags: []string{"hot"},
 		ValueInterval: &score.Interval{Coverage: .9, Low: 1, High: 30},
+		Returns:       []explain.Return{{Days: 7, Probability: .125}},
 		Features:      map[string]any{"orders_30d": int64(7), "days_since_last_order": nil}, Text: "one small order",
 		Base: -.5, LogOdds: -1.1, Methods: []heads.Method{{Part: "linear", Weight: 1, Method: "exact"}},
 		Events: explain.Attribution{Total: 9, Tried: 9, Top: []explain.EventEffect{{Event: explain.Event{Type: "purchase", What: "GBP 3.00"}, Churn: -.2, Value: 4}}},
@@ -81,7 +82,7 @@ func TestExplainedIsPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"ann as of", "digest 17", "known up to offset 41, row caused by offset 41", "Churn 0.250 (low)", "GBP 12.50 (mid)", "90 % between 1.00 and 30.00", "sentiment +0.25", "flags hot",
+		"ann as of", "digest 17", "known up to offset 41, row caused by offset 41", "Churn 0.250 (low)", "GBP 12.50 (mid)", "90 % between 1.00 and 30.00", "buys within 7 days 0.125", "sentiment +0.25", "flags hot",
 		"one small order", "-1.10 = base -0.50", "-0.050  10 %  f0", "-0.100        2 others", "linear (weight 1.00) exact", "9 of 9 tried", "-0.200  +4.00", "out of the band low: 3 more days of silence: churn 0.600 (high)",
 	} {
 		if !strings.Contains(out.String(), want) {
