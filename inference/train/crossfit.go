@@ -108,25 +108,41 @@ func crossfit(ctx context.Context, p *problem, o *Options, step func()) (*fitted
 	return f, nil
 }
 
-// nearBest is how far above the least held-out loss a mix may lie to count.
-const nearBest = .001
+const (
+	// nearBest is how far above the least held-out loss a mix may lie to count.
+	nearBest = .001
+	// steadyShare is the weight of the compact part that a mix should have, and
+	// steadyPrice what it may cost in held-out loss. The folds hold customers out,
+	// not times: how the parts fare later, when inputs have drifted, they cannot
+	// show, and there the compact part fares best.
+	steadyShare = .4
+	steadyPrice = .002
+)
 
 // mix weighs the candidates by their held-out loss: the mean of all weights on a
 // grid of tenths whose loss is near the least. The single best point would follow
 // the noise of the folds.
 func (f *fitted) mix(p *problem) {
-	var sum [numCandidates]float64
-	var n float64
 	grid := f.grid()
-	losses, best := make([]float64, len(grid)), math.Inf(1)
+	losses := make([]float64, len(grid))
+	best, steady := math.Inf(1), math.Inf(1)
 	z := make([]float64, len(p.y))
 	for g, w := range grid {
 		f.blend(w, z)
 		losses[g] = p.loss.Mean(z, p.y)
 		best = min(best, losses[g])
+		if w[partCompact] >= steadyShare {
+			steady = min(steady, losses[g])
+		}
 	}
+	share := 0.0
+	if steady <= best+steadyPrice {
+		share, best = steadyShare, steady
+	}
+	var sum [numCandidates]float64
+	var n float64
 	for g, w := range grid {
-		if losses[g] <= best+nearBest {
+		if losses[g] <= best+nearBest && w[partCompact] >= share {
 			n++
 			for k := range sum {
 				sum[k] += w[k]
@@ -157,17 +173,16 @@ func (f *fitted) join(linear, compact float64) {
 	l.Bias = a*l.Bias + b*f.compact.Bias
 }
 
-// grid lists weights in tenths of the candidates that are there.
+// grid lists weights in tenths of the candidates that are there. The compact
+// part is the last and always there.
 func (f *fitted) grid() [][numCandidates]float64 {
 	var out [][numCandidates]float64
 	var w [numCandidates]float64
 	var fill func(k, left int)
 	fill = func(k, left int) {
 		if k == numCandidates-1 {
-			if left == 0 || f.parts[k] != nil {
-				w[k] = float64(left) / 10
-				out = append(out, w)
-			}
+			w[k] = float64(left) / 10
+			out = append(out, w)
 			return
 		}
 		for n := 0; n <= left; n++ {

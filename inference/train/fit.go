@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -62,12 +63,29 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 		if err != nil {
 			return nil, err
 		}
-		if l.textUsed = full.loss < held.loss; l.textUsed {
+		if l.textUsed = earns(held.losses, full.losses, pick(s.users, rows)); l.textUsed {
 			m.Full, held = l.withText, full
 		}
 	}
 	m.Bands, l.bestF1 = held.bands(), eval.BestF1(held.churn, t.churn)
 	return l, nil
+}
+
+// earns says whether the losses with text lie below those without by more than
+// one standard error of the difference over customers: less is noise of the folds.
+func earns(without, with []float64, users []string) bool {
+	gain := map[string]float64{}
+	var sum, sq float64
+	for i, u := range users {
+		gain[u] += without[i] - with[i]
+		sum += without[i] - with[i]
+	}
+	n := float64(len(gain))
+	for _, u := range slices.Sorted(maps.Keys(gain)) {
+		d := gain[u] - sum/n
+		sq += d * d
+	}
+	return sum > math.Sqrt(sq)
 }
 
 // latest are the rows of each customer's last cut-off.
@@ -181,7 +199,7 @@ func (s *sample) places(rows []int) [][]int {
 
 // held is what a set of heads says about rows whose customers it did not see.
 type held struct {
-	loss         float64 // of churn
+	losses       []float64 // of churn, one a row
 	churn, value []float64
 }
 
@@ -214,8 +232,9 @@ func (t *targets) fit(ctx context.Context, set *heads.Set, x *heads.Matrix, o *O
 		return nil, err
 	}
 	set.Intervals = set.Spend.FitIntervals(c.held, amount, t.spend)
-	h := &held{loss: heads.Logistic.Mean(c.held, t.churn), churn: make([]float64, x.Rows), value: make([]float64, x.Rows)}
+	h := &held{losses: make([]float64, x.Rows), churn: make([]float64, x.Rows), value: make([]float64, x.Rows)}
 	for i, z := range c.held {
+		h.losses[i] = heads.Logistic.Of(z, t.churn[i])
 		h.churn[i] = set.Churn.Calibration.Probability(z)
 		h.value[i] = set.Spend.Value(z, amount[i])
 	}
