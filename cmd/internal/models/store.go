@@ -107,11 +107,6 @@ func (s Store) copy(ctx context.Context, b *bundle.Bundle) error {
 			names = append(names, name)
 		}
 	}
-	for _, name := range bundle.Beside {
-		if _, err := os.Stat(b.Path(name)); err == nil {
-			names = append(names, name)
-		}
-	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -30,7 +30,7 @@ func written(t *testing.T) *bundle.Bundle {
 	if err := os.WriteFile(graph, []byte("weights"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := bundle.Write(filepath.Join(t.TempDir(), "b"), bundle.Contents{Heads: m, Evaluation: []byte("{}"), Files: map[string]string{bundle.EncoderFile: graph, bundle.TokenizerFile: graph}})
+	b, err := bundle.Write(filepath.Join(t.TempDir(), "b"), bundle.Contents{Heads: m, Evaluation: []byte("{}"), Report: []byte("<html>"), Files: map[string]string{bundle.EncoderFile: graph, bundle.TokenizerFile: graph}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,9 @@ func TestStoreKeepsWhatWasPut(t *testing.T) {
 	}
 	if _, err := s.Load(p); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(kept.Path(bundle.ReportFile)); err != nil {
+		t.Errorf("the page of the evaluation stays behind: %v", err)
 	}
 	if left, err := os.ReadDir(s.Dir); err != nil || len(left) != 1 {
 		t.Errorf("%d entries in the store, %v", len(left), err)
