@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -65,48 +64,5 @@ func TestRetailCustomers(t *testing.T) {
 	by := logReport(t, r.Report)
 	if m, rec := by["model"].AUC.Value, by["recency"].AUC.Value; m < rec {
 		t.Errorf("the model's AUC %v is below recency's %v", m, rec)
-	}
-}
-
-// BenchmarkRetailHalves fits on one half of the real customers up to May and
-// judges on the other half in June, both ways and for two halvings, with the
-// defaults. Its figures are means: AUC, Brier score and ECE of churn, Spearman and
-// Gini of value.
-func BenchmarkRetailHalves(b *testing.B) {
-	d := retail(b, "online_retail_dev.csv.gz", "2011-03-01", "2011-04-01", "2011-05-01", "2011-06-01")
-	ctx := context.Background()
-	const halvings = 2
-	for b.Loop() {
-		mean := map[string]float64{}
-		for seed := range uint64(halvings) {
-			o := Options{Seed: seed + 1, TestFolds: 2, horizon: d.Horizon}
-			if err := o.setDefaults(); err != nil {
-				b.Fatal(err)
-			}
-			s, err := open(&d, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			p := s.rolling(o.TestFolds, o.horizon, o.Seed)
-			outs, err := s.test(ctx, &p, &o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			r := s.judge(outs, &p, &o)
-			for _, c := range r.Churn {
-				n := strings.ReplaceAll(c.Name, " ", "-")
-				mean[n+"/auc"] += float64(c.AUC.Value) / halvings
-				mean[n+"/brier"] += float64(c.Brier.Value) / halvings
-				mean[n+"/ece"] += float64(c.ECE.Value) / halvings
-			}
-			for _, v := range r.Value {
-				n := strings.ReplaceAll(v.Name, " ", "-")
-				mean[n+"/spearman"] += float64(v.Spearman.Value) / halvings
-				mean[n+"/gini"] += float64(v.Gini.Value) / halvings
-			}
-		}
-		for n, v := range mean {
-			b.ReportMetric(v, n)
-		}
 	}
 }
