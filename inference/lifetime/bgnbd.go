@@ -107,22 +107,26 @@ func (m *BGNBD) likelihood(hs []History) float64 {
 		x := h.Repeats
 		l := shared + lgamma(m.R+x) + lgamma(m.B+x) - lgamma(m.A+m.B+x)
 		l -= (m.R + x) * math.Log(m.Alpha+h.Age)
-		sum += l + math.Log1p(m.deadOdds(h))
+		sum += l + softplus(m.deadLogOdds(h))
 	}
 	return sum
 }
 
-// deadOdds are the odds that a customer with this history has dropped out.
-func (m *BGNBD) deadOdds(h History) float64 {
+// deadLogOdds are the log-odds that a customer with this history has dropped
+// out. As logarithms they stay finite where a fit tries extreme parameters.
+func (m *BGNBD) deadLogOdds(h History) float64 {
 	if h.Repeats == 0 || m.NoDropOut {
-		return 0
+		return math.Inf(-1)
 	}
-	return m.A / (m.B + h.Repeats - 1) * math.Pow((m.Alpha+h.Age)/(m.Alpha+h.Last), m.R+h.Repeats)
+	return math.Log(m.A/(m.B+h.Repeats-1)) + (m.R+h.Repeats)*math.Log((m.Alpha+h.Age)/(m.Alpha+h.Last))
 }
+
+// softplus is log(1+e^x) without overflow.
+func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
 // Alive is the probability that the customer has not dropped out. Who bought
 // once only cannot have: see Silent for a churn score.
-func (m *BGNBD) Alive(h History) float64 { return 1 / (1 + m.deadOdds(h)) }
+func (m *BGNBD) Alive(h History) float64 { return 1 / (1 + math.Exp(m.deadLogOdds(h))) }
 
 // Silent is the probability of no purchase in the time t from now.
 func (m *BGNBD) Silent(h History, t float64) float64 {
@@ -141,14 +145,15 @@ func (m *BGNBD) Expected(h History, t float64) float64 {
 		a = 1 + 1e-6
 	}
 	c := a + m.B + h.Repeats - 1
-	f := hypergeometric(r, m.B+h.Repeats, c, t/(base+t))
-	n := c / (a - 1) * (1 - math.Pow(base/(base+t), r)*f)
-	return n * m.Alive(h)
+	n := c / (a - 1) * (1 - hypergeometric(math.Pow(base/(base+t), r), r, m.B+h.Repeats, c, t/(base+t)))
+	// Drop-out takes purchases away, so there are no more than without it.
+	return min(max(n, 0), r*t/base) * m.Alive(h)
 }
 
-// hypergeometric is Gauss's 2F1(a,b;c;z) by its series, 0 <= z < 1.
-func hypergeometric(a, b, c, z float64) float64 {
-	term, sum := 1.0, 1.0
+// hypergeometric is first times Gauss's 2F1(a,b;c;z) by its series, 0 <= z < 1.
+// The factor goes in first, since the sum alone may overflow.
+func hypergeometric(first, a, b, c, z float64) float64 {
+	term, sum := first, first
 	for k := 0.0; k < 1e4; k++ {
 		term *= (a + k) * (b + k) / ((c + k) * (k + 1)) * z
 		sum += term

@@ -184,6 +184,37 @@ func TestFitSaysWhenNobodyDropsOut(t *testing.T) {
 	}
 }
 
+// TestOddHistoriesStayInBounds: histories that pull a parameter to infinity or
+// to nothing give finite expectations, of who bought often too.
+func TestOddHistoriesStayInBounds(t *testing.T) {
+	t.Parallel()
+	for name, hs := range map[string][]History{
+		"all bought at once and were gone":    {{Repeats: 1, Last: 0, Age: 50}, {Repeats: 2, Last: 0, Age: 50}, {Repeats: 1, Last: 0, Age: 50}},
+		"all bought as regularly as clocks":   {{Repeats: 50, Last: 50, Age: 50.5}, {Repeats: 50, Last: 50, Age: 50.5}, {Repeats: 50, Last: 50, Age: 50.5}},
+		"one of few bought again":             {{Age: 3}, {Age: 5}, {Age: 1}, {Repeats: 1, Last: 2, Age: 4}},
+		"all seen for no time":                {{}, {}, {Repeats: 1}},
+		"one bought a thousand times":         {{Repeats: 1000, Last: 10, Age: 10}, {Age: 50}, {Age: 20}, {Repeats: 1, Last: 1, Age: 90}},
+		"all left after the second purchase ": {{Repeats: 1, Last: 1, Age: 90}, {Repeats: 1, Last: 2, Age: 90}, {Repeats: 1, Last: 1, Age: 80}},
+	} {
+		m, err := FitBGNBD(context.Background(), hs)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, p := range []float64{m.R, m.Alpha, m.A, m.B} {
+			if !(p > 1e-5 && p < 1e5) {
+				t.Errorf("%s: fitted %+v", name, m)
+			}
+		}
+		for _, h := range append(hs, History{}, History{Repeats: 200, Last: 100, Age: 101}) {
+			s, n := m.Silent(h, 13), m.Expected(h, 13)
+			if !(s >= 0 && s <= 1) || !(n >= 0) || math.IsInf(n, 0) {
+				t.Errorf("%s: %+v of %+v is silent with %v and buys %v times", name, h, m, s, n)
+			}
+		}
+	}
+}
+
 func TestUnusableHistoriesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, hs := range map[string][]History{
