@@ -16,6 +16,7 @@ type link struct{ proxy *toxiproxy.Proxy }
 // newLink forwards listen, a port of 0 is a free one, to upstream.
 func newLink(tb testing.TB, listen, upstream string) *link {
 	tb.Helper()
+	zerolog.SetGlobalLevel(zerolog.Disabled) // the toxics' own logger has no other switch
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	l := &link{toxiproxy.NewProxy(server, "link", listen, upstream)}
 	if err := l.proxy.Start(); err != nil {

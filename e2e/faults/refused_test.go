@@ -11,6 +11,7 @@ import (
 
 	kafka "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/zeebo/xxh3"
 	"gopkg.in/yaml.v3"
 
 	"profilestream/e2e/harness"
@@ -274,9 +275,9 @@ func (x *trial) morePartitions(c *wire.Client) {
 		return len(owned) == total && owned[total-1] >= 0
 	})
 	for _, piece := range x.pieces {
-		for i := range piece {
-			if piece[i].Topic == x.topics[0] && i%total == 0 {
-				piece[i].Partition = total - 1
+		for i := range piece { // by content, so that what is sent twice stays together
+			if m := &piece[i]; m.Topic == x.topics[0] && xxh3.Hash(m.Value)>>32%uint64(total) == 0 {
+				m.Partition = total - 1
 			}
 		}
 	}

@@ -207,18 +207,26 @@ func verify(set []byte, from int64) (int64, error) {
 // outOfRange decides whether the log really lacks the offset. Right after a leader moved, the new one may not know yet
 // how far the log is replicated, so a refusal that the log's bounds contradict is tried again.
 func (f *Fetcher) outOfRange(ctx context.Context) error {
-	start, err := f.c.ListOffset(ctx, f.topic, f.partition, Earliest, false)
+	if err := f.c.Within(ctx, f.topic, f.partition, f.offset); err != nil {
+		return err
+	}
+	return kafka.OffsetNotAvailable
+}
+
+// Within returns an *OffsetOutOfRangeError unless a reader can go on at offset: the log still holds it, or ends there.
+func (c *Client) Within(ctx context.Context, topic string, partition int32, offset int64) error {
+	start, err := c.ListOffset(ctx, topic, partition, Earliest, false)
 	if err != nil {
 		return err
 	}
-	end, err := f.c.ListOffset(ctx, f.topic, f.partition, Latest, false)
+	end, err := c.ListOffset(ctx, topic, partition, Latest, false)
 	if err != nil {
 		return err
 	}
-	if f.offset >= start && f.offset <= end {
-		return kafka.OffsetNotAvailable
+	if offset >= start && offset <= end {
+		return nil
 	}
-	return &OffsetOutOfRangeError{Topic: f.topic, Partition: f.partition, Offset: f.offset, Start: start, End: end}
+	return &OffsetOutOfRangeError{Topic: topic, Partition: partition, Offset: offset, Start: start, End: end}
 }
 
 // fetchRequest is a Fetch v11 that kafka-go's transport routes to the leader and that does its own reading, so that the

@@ -72,9 +72,16 @@ func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*adm
 }
 
 // Assigned takes over the sources and tells every log partition which sources
-// there are, before any record of theirs.
+// there are, before any record of theirs. A source that cannot be read on from
+// its committed place is refused before the log hears of that place and of the
+// totals up to it.
 func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) error {
 	for _, as := range mine {
+		if as.Metadata != "" && !failpoint.Due("fetch.skip_out_of_range") {
+			if err := a.client.Within(ctx, as.Topic, as.Partition, as.Committed); err != nil {
+				return err
+			}
+		}
 		kind, _ := profile.KindOfTopic(as.Topic)
 		s := &source{id: profile.Source{Topic: as.Topic, Partition: as.Partition}, metrics: a.metrics.source(as.Topic), kind: kind, next: as.Committed, w: noWatermark, told: watermark{noWatermark, -1}}
 		if err := s.restore(as.Metadata); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -376,5 +377,25 @@ func (r *rig) produceDamaged(tp wire.TopicPartition, n int) {
 	r.must(res.ReadFrom(answer[4:]))
 	if code := res.Topics[0].Partitions[0].ErrorCode; code != 0 {
 		r.t.Fatalf("the broker refuses the batch with code %d", code)
+	}
+}
+
+// TestAdmissionRefusesALostPlace: a committed offset that the source's log does
+// not hold ends admission, and leaves nothing in our log that speaks of it.
+func TestAdmissionRefusesALostPlace(t *testing.T) {
+	r := newRig(t)
+	r.shop(0, 100)
+	r.admitAll()
+	before, totals := r.checkLog()
+	a := r.admission(nil)
+	err := a.Assigned(r.ctx(), []stream.Assignment{{Topic: clicks.Topic, Committed: 1000, Metadata: "v1 epoch=0 records=1000 rejected=0 w=1 told=1000"}})
+	var lost *wire.OffsetOutOfRangeError
+	if !errors.As(err, &lost) || lost.Offset != 1000 || lost.End != 100 {
+		t.Errorf("a place beyond the end: %v", err)
+	}
+	r.must(a.Close())
+	after, told := r.checkLog()
+	if d := cmp.Diff(before, after) + cmp.Diff(totals, told); d != "" {
+		t.Errorf("the refused place is in the log: %s", d)
 	}
 }
