@@ -160,6 +160,11 @@ var errDropped = errors.New("rows dropped")
 // becomes one message, stamped with that model's promotion. What is scored is sent
 // now and then; only after the whole fetch is it committed.
 func (s *scoring) message(ctx, sending context.Context, m message) error {
+	if s.models.lacks(m.promotion) { // what is scored does not wait with it
+		if err := s.out.flush(sending); err != nil {
+			return err
+		}
+	}
 	for from := int64(0); from < m.rows.NumRows(); {
 		scored, err := s.batch(ctx, m, from)
 		if errors.Is(err, errDropped) {

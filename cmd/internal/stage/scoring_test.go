@@ -287,3 +287,26 @@ func TestSlowRowsAreSentBeforeTheyAreCommitted(t *testing.T) {
 		t.Errorf("commit %v, %v", commit, err)
 	}
 }
+
+// TestScoredRowsDoNotWaitForAModel: in one fetch a message that has its model comes
+// out although the next one has not.
+func TestScoredRowsDoNotWaitForAModel(t *testing.T) {
+	r := newRig(t)
+	topics := r.env.Config.Topics()
+	r.sendRows(topics.Windows, schemas.RowsLive, 2, versioned(t, []string{"ann"}, []int64{1}))
+	r.sendRows(topics.Windows, schemas.RowsLive, 5, versioned(t, []string{"bob"}, []int64{2}))
+	s := newScoring(&fakeScorer{}, true, newMessageWriter(r.c, topics.Scored, 0))
+	done := make(chan struct{})
+	go func() { defer close(done); r.score(s, topics.Windows) }()
+	for s.models.ready() == nil { // nothing waits yet
+		<-time.After(time.Millisecond)
+	}
+	if d := cmp.Diff([]string{"ann 1 live 2"}, r.scored()); d != "" {
+		t.Error(d)
+	}
+	s.models.put(&working{rowScorer: &fakeScorer{}, promotion: 5})
+	<-done
+	if d := cmp.Diff([]string{"ann 1 live 2", "bob 2 live 5"}, r.scored()); d != "" {
+		t.Error(d)
+	}
+}

@@ -103,6 +103,12 @@ func (s *seat) await(ctx context.Context, promotion int64) (int64, error) {
 	}
 }
 
+// lacks says whether messages of a promotion have to wait.
+func (s *seat) lacks(promotion int64) bool {
+	w := s.seated()
+	return w == nil || w.promotion < promotion
+}
+
 // take is for one batch, after await: numbers only grow. give follows it.
 func (s *seat) take() *working {
 	s.mu.Lock()
