@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"profilestream/e2e/harness"
 )
 
 const (
@@ -23,9 +25,10 @@ const (
 // unseen is a shop whose users no training has seen, scored by the real
 // pipeline once for all tests that look at scores.
 var unseen struct {
-	once  sync.Once
-	run   *run
-	truth map[string]latent
+	once   sync.Once
+	run    *run
+	truth  map[string]latent
+	bought map[string]string // category of most of each user's orders
 }
 
 // latent is what the simulator knows of a user and no event tells.
@@ -34,6 +37,29 @@ type latent struct {
 	Bot        bool       `json:"bot"`
 	DroppedOut *time.Time `json:"dropped_out_at"`
 	Spend90    float64    `json:"expected_spend_90d"`
+	Need       string     `json:"need"`
+	Interests  []struct {
+		Category string
+		Weight   float64
+	}
+}
+
+// next is the probability that the user's next purchase is of a category: with a
+// need it is of that six times of ten, else the interests decide.
+func (l *latent) next(category string) float64 {
+	w := 0.
+	for _, i := range l.Interests {
+		if i.Category == category {
+			w = i.Weight
+		}
+	}
+	switch l.Need {
+	case "":
+		return w
+	case category:
+		return .6 + .4*w
+	}
+	return .4 * w
 }
 
 // unseenShop runs a shop of another seed than the training's (1007) through the
@@ -48,12 +74,33 @@ func unseenShop(t *testing.T) (*run, map[string]latent) {
 		r.kafka.Send(named.Clickstream)
 		r.kafka.Send(named.Purchases)
 		r.drain(shopStart.AddDate(0, 0, unseenDays+3))
-		unseen.run, unseen.truth = r, readTruth(t, dir)
+		unseen.run, unseen.truth, unseen.bought = r, readTruth(t, dir), mostBought(t, feed)
 	})
 	if unseen.run == nil {
 		t.Fatal("the unseen shop was not scored: see the first test that needed it")
 	}
 	return unseen.run, unseen.truth
+}
+
+// mostBought counts the orders of each user by the category of their first item.
+func mostBought(t *testing.T, feed *harness.Feed) map[string]string {
+	t.Helper()
+	counts, most := map[[2]string]int{}, map[string]string{}
+	for _, m := range feed.Purchases {
+		var v struct {
+			User  string `json:"user_id"`
+			Type  string
+			Items []struct{ Category string }
+		}
+		if json.Unmarshal(m.Value, &v) != nil || v.Type != "purchase" || len(v.Items) == 0 {
+			continue
+		}
+		k := [2]string{v.User, v.Items[0].Category}
+		if counts[k]++; counts[k] > counts[[2]string{v.User, most[v.User]}] {
+			most[v.User] = k[1]
+		}
+	}
+	return most
 }
 
 func readTruth(t *testing.T, dir string) map[string]latent {
@@ -111,6 +158,28 @@ func TestScoresOnUnseenUsers(t *testing.T) {
 		t.Errorf("standard deviation of churn is %.3f, want above .05", deviation)
 	}
 	churnRisesInSilence(t, r, truth)
+	interestsTellTheNextPurchase(t, r, truth)
+}
+
+// interestsTellTheNextPurchase compares the first interest with what the next
+// purchase of a user who is still there will be, beside the category of most orders.
+func interestsTellTheNextPurchase(t *testing.T, r *run, truth map[string]latent) {
+	t.Helper()
+	var model, bought []float64
+	for _, f := range r.engine.Rows(t, "SELECT user_id, mapKeys(interests)[1] FROM "+r.database()+".profiles_latest WHERE orders_total > 0") {
+		u := truth[f[0]]
+		if u.Bot || u.DroppedOut != nil {
+			continue
+		}
+		model, bought = append(model, u.next(f[1])), append(bought, u.next(unseen.bought[f[0]]))
+	}
+	if len(model) < 50 {
+		t.Fatalf("%d users are too few to judge interests by", len(model))
+	}
+	t.Logf("the first interest is what %d users will buy next in %.3f of the cases, the category of most orders in %.3f", len(model), average(model), average(bought))
+	if !(average(model) > average(bought)) {
+		t.Errorf("interests tell the next purchase in %.3f of the cases, the category of most orders in %.3f", average(model), average(bought))
+	}
 }
 
 // churnRisesInSilence follows the users who dropped out at least silentDays

@@ -70,7 +70,7 @@ type customer struct {
 	hazardPerDay   float64
 	leaveAfterBuy  float64
 	mood, baseMood float64
-	need           int                    // category looked for next; noNeed
+	need           int                    // category to be bought next; or noNeed
 	interest       [categoryCount]float64 // log weights
 	firstInterest  [categoryCount]float64
 }

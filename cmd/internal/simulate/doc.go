@@ -19,8 +19,8 @@
 //     on their way, never with the length of the history.
 //
 // Texts carry what the counts do not: feedback and queries about the shop tell
-// the mood, and with it the hazard of leaving; a search at the end of a session
-// tells the category that is needed next (see need.go).
+// the mood, and with it the hazard of leaving; other searches tell the category
+// that is needed next (see need.go).
 //
 // It never talks to Kafka and never reads the wall clock.
 package simulate

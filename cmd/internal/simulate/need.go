@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A need is a category that a customer is about to look for, drawn half from
-// the interests and half from life, which no past purchase tells. It is told by
-// a search at the end of a session and turns the next sessions to its category.
+// A need is a category that a customer is about to buy, drawn half from the
+// interests and half from life, which no past purchase tells. People look around
+// by interest and buy what they need: searches tell the need, views do not.
 // Neither it nor the service queries below change how often a customer visits,
 // buys or leaves.
 const (
@@ -16,16 +16,17 @@ const (
 	needChance   = 0.22 // of a session to wake one
 	needTold     = 0.8  // to be searched for when it wakes
 	needFromLife = 0.5  // to come from no interest
-	needLed      = 0.7  // of a session with a need to be about it
-	needForgot   = 0.12 // of a session to end one unmet
+	needAsked    = 0.6  // of a search in a later session to be about it
+	needMet      = 0.6  // of a purchase to be about it
+	needForgot   = 0.06 // of a session to end one unmet
 )
 
-// focus draws what the session is about.
-func (c *customer) focus(w []float64) int {
-	if c.need != noNeed && c.behave.Float64() < needLed {
+// errand is the category of a purchase in a session about focus.
+func (c *customer) errand(focus int) int {
+	if c.need != noNeed && c.behave.Float64() < needMet {
 		return c.need
 	}
-	return choose(c.behave, w)
+	return focus
 }
 
 // wake ends or wakes a need after a session and says whether it is told now.
@@ -72,6 +73,9 @@ const (
 // counts of searches do not tell the mood.
 func (c *customer) query(cat *catalogue, focus int) string {
 	r := c.behave
+	if c.need != noNeed && r.Float64() < needAsked {
+		focus = c.need
+	}
 	tone, p := neutral, r.Float64()
 	switch {
 	case p < serviceNoise:

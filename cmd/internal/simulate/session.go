@@ -105,7 +105,7 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 	}
 	c.arrive(put)
 	w := shares(c.interest)
-	focus := c.focus(w[:])
+	focus := choose(r, w[:])
 	// A content customer looks around more: a hint of what is to come, no proof.
 	looks := geometric(r, 2.6*math.Exp(0.3*clamp(c.mood, -1, 1)), 14)
 	buys := r.Float64() < c.conversion
@@ -114,7 +114,7 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 	}
 	for range looks {
 		if r.Float64() < 0.15 {
-			focus = c.focus(w[:])
+			focus = choose(r, w[:])
 		}
 		p := cat.pick(r, focus)
 		put(event{kind: "product_view", product: p, url: "/p/" + p.id})
@@ -132,6 +132,7 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 		put(event{kind: "feedback", product: p, text: feedbackText(r, c.lang, p.name[c.lang], tone), hasText: true, sentiment: tone})
 	}
 	if buys {
+		focus = c.errand(focus)
 		bought = c.buy(o, cat, focus, w[:], put)
 		if bought {
 			c.experience(last)

@@ -31,7 +31,7 @@ type Truth struct {
 	// and after purchases is in it. It is 0 for the bots.
 	ExpectedSpend90d float64
 	Mood             float64 // at the end, about -1..1: the hazard of leaving falls with it
-	Need             string  // category looked for next at the end; "" if none in particular
+	Need             string  // category to be bought next at the end; "" if none in particular
 	Sessions         int
 	Interests        []Share // at the end of the history, largest first
 	FirstInterests   []Share // when the customer joined, largest first
