@@ -61,9 +61,12 @@ var serviceQueries = [2][3][]string{
 	},
 }
 
+// unhappy is the mood under which customers complain.
+const unhappy = -0.25
+
 // Chances that a search is about the shop instead of its goods.
 const (
-	serviceSad   = 0.35 // in a mood under -0.25
+	serviceSad   = 0.6  // of the unhappy
 	serviceHappy = 0.15 // in a mood over 0.35
 	serviceNoise = 0.03 // in any mood, about either
 )
@@ -80,7 +83,7 @@ func (c *customer) query(cat *catalogue, focus int) string {
 	switch {
 	case p < serviceNoise:
 		tone = []int{sad, happy}[r.IntN(2)]
-	case c.mood < -0.25 && p < serviceNoise+serviceSad:
+	case c.mood < unhappy && p < serviceNoise+serviceSad:
 		tone = sad
 	case c.mood > 0.35 && p < serviceNoise+serviceHappy:
 		tone = happy

@@ -125,7 +125,11 @@ func (c *customer) visit(o *Options, cat *catalogue, now, end int64, emit func(*
 			}
 		}
 	}
-	if r.Float64() < 0.05 {
+	unasked := 0.05
+	if c.mood < unhappy {
+		unasked = 0.15
+	}
+	if r.Float64() < unasked {
 		// Unasked feedback tells the mood, and with it the hazard of leaving.
 		tone := clamp(0.8*c.mood+0.3*r.NormFloat64(), -1, 1)
 		p := cat.pick(r, focus)
