@@ -50,6 +50,9 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 	}
 	step()
 	fold := s.folds(rows, o.Folds, o.Seed)
+	if x, err = s.trim(ctx, m, x, pick(s.churn, rows), fold); err != nil {
+		return nil, err
+	}
 	t := &targets{churn: pick(s.churn, rows), spend: pick(s.spend, rows), cutoff: pick(s.cutoff, rows), fold: fold}
 	l := &learnt{Model: m}
 	held, err := t.fit(ctx, &m.Numeric, x.Narrow(len(features.Inputs)), o, step)
