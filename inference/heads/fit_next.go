@@ -16,7 +16,7 @@ type Choice struct {
 
 // FitNext fits the weights of n, which has its Prior and Affinity, by the mean
 // log loss of the choices plus l2/2 times the squares of bias and text weights
-// and a hundredth of that for the inputs, which all categories share. The search
+// and a tenth of that for the inputs, which all categories share. The search
 // begins at n's own weights where it has some.
 func FitNext(ctx context.Context, n *Next, choices []Choice, l2 float64) error {
 	c, k := len(n.Prior), 0
@@ -106,7 +106,7 @@ func (f *nextFit) loss(w, g []float64) float64 {
 	for j, v := range w {
 		by := f.l2
 		if j < NumNextInputs {
-			by /= 100
+			by /= 10
 		}
 		total += by / 2 * v * v
 		g[j] += by * v

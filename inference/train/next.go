@@ -19,7 +19,7 @@ const (
 var nextNames = [nextWays]string{"counts alone", "counts and searches", "counts, searches and text"}
 
 // nextPenalties are tried from the strongest to the weakest.
-var nextPenalties = []float64{.3, .1, .03, .01}
+var nextPenalties = []float64{1, .3, .1, .03}
 
 // minChoices is the fewest purchases that a head is fitted on.
 const minChoices = 60
@@ -33,7 +33,7 @@ type nextFit struct {
 	ways   [nextWays]*heads.Next // nil where there is no encoder to read with
 	loss   [nextWays]float64     // held out
 	chosen int
-	useful bool // ahead of the most-bought category on customers held out
+	useful bool // less loss than the most-bought category on customers held out
 }
 
 func (f *nextFit) best() *heads.Next { return f.ways[f.chosen] }
@@ -95,10 +95,10 @@ func (t *tasks) fitNext(ctx context.Context, m *heads.Model, rows []int) (*nextF
 		if err != nil {
 			return nil, err
 		}
-		f.ways[way], f.loss[way] = n, held.loss
-		if way == 0 || held.loss < f.loss[f.chosen] {
+		f.ways[way], f.loss[way] = n, held
+		if way == 0 || held < f.loss[f.chosen] {
 			f.chosen = way
-			f.useful = held.hits > t.mostBoughtHits(rows, prior)
+			f.useful = held < t.mostBoughtLoss(rows, prior)
 		}
 	}
 	return f, nil
@@ -141,16 +141,11 @@ func (t *tasks) choices(n *heads.Next, rows []int) []heads.Choice {
 	return out
 }
 
-// nextHeld is what a way says of customers that it was not fitted on.
-type nextHeld struct {
-	loss float64 // mean log loss
-	hits int     // most probable category bought
-}
-
-// chooseNext finds the penalty with the least held-out loss and fits n with it.
+// chooseNext finds the penalty with the least held-out loss, fits n with it and
+// returns the loss.
 // Each fold goes from the strongest to the weakest, from where the last ended.
-func (t *tasks) chooseNext(ctx context.Context, n *heads.Next, choices []heads.Choice, fold []int) (nextHeld, error) {
-	results := make([]nextHeld, len(nextPenalties))
+func (t *tasks) chooseNext(ctx context.Context, n *heads.Next, choices []heads.Choice, fold []int) (held float64, err error) {
+	losses := make([]float64, len(nextPenalties))
 	p := make([]float64, len(n.Prior))
 	for k := range t.o.Folds {
 		var in, out []heads.Choice
@@ -164,58 +159,54 @@ func (t *tasks) chooseNext(ctx context.Context, n *heads.Next, choices []heads.C
 		w := *n
 		for a, l2 := range nextPenalties {
 			if err := heads.FitNext(ctx, &w, in, l2); err != nil {
-				return nextHeld{}, err
+				return 0, err
 			}
 			for _, c := range out {
 				w.Probabilities(c.Inputs, c.Components, p)
-				results[a].loss -= math.Log(math.Max(1e-9, p[c.Category])) / float64(len(choices))
-				if top(p) == c.Category {
-					results[a].hits++
-				}
+				losses[a] -= math.Log(math.Max(1e-9, p[c.Category])) / float64(len(choices))
 			}
 		}
 	}
 	best := 0
-	for a := range results {
-		if results[a].loss < results[best].loss {
+	for a := range losses {
+		if losses[a] < losses[best] {
 			best = a
 		}
 	}
-	return results[best], heads.FitNext(ctx, n, choices, nextPenalties[best])
-}
-
-func top(p []float64) int {
-	at := 0
-	for c, v := range p {
-		if v > p[at] {
-			at = c
-		}
-	}
-	return at
+	return losses[best], heads.FitNext(ctx, n, choices, nextPenalties[best])
 }
 
 // mostBought gives each category its share of a customer's purchases, the shares
-// of all customers counting as one purchase more, which breaks ties and changes no
-// other order.
-func (t *tasks) mostBought(i int, prior []float64) []float64 {
+// of all customers counting as strength purchases more. Up to a strength of 1 they
+// break ties and change no other order.
+func (t *tasks) mostBought(i int, prior []float64, strength float64) []float64 {
 	p := make([]float64, len(prior))
-	n := 1.0
+	n := strength
 	for _, v := range t.bought[i] {
 		n += v
 	}
 	for c := range p {
-		p[c] = (t.bought[i][c] + prior[c]) / n
+		p[c] = (t.bought[i][c] + strength*prior[c]) / n
 	}
 	return p
 }
 
-func (t *tasks) mostBoughtHits(rows []int, prior []float64) (hits int) {
-	for _, i := range rows {
-		if top(t.mostBought(i, prior)) == t.label[i] {
-			hits++
+// strengths of the popularity are tried, so that the baseline is as good as it
+// can be.
+var strengths = []float64{1, 4, 16, 64}
+
+// mostBoughtLoss is the log loss of the most-bought category with the best
+// strength, chosen on the same rows.
+func (t *tasks) mostBoughtLoss(rows []int, prior []float64) float64 {
+	best := math.Inf(1)
+	for _, s := range strengths {
+		var loss float64
+		for _, i := range rows {
+			loss -= math.Log(t.mostBought(i, prior, s)[t.label[i]]) / float64(len(rows))
 		}
+		best = math.Min(best, loss)
 	}
-	return hits
+	return best
 }
 
 // nextOutcome is what each model says of the test rows whose customer buys.
@@ -240,7 +231,7 @@ func (t *tasks) predictNext(m *heads.Model, f *nextFit, test []int) (*nextOutcom
 	}
 	out := &nextOutcome{rows: rows, used: nextNames[f.chosen]}
 	for _, i := range rows {
-		out.bought, out.popular = append(out.bought, t.mostBought(i, prior)), append(out.popular, prior)
+		out.bought, out.popular = append(out.bought, t.mostBought(i, prior, 1)), append(out.popular, prior)
 		out.rule = append(out.rule, t.rule(i, prior))
 	}
 	say := func(n *heads.Next) (p [][]float64) {
