@@ -112,9 +112,9 @@ const (
 	// nearBest is how far above the least held-out loss a mix may lie to count.
 	nearBest = .001
 	// steadyShare is the weight of the compact part that a mix should have, and
-	// steadyPrice what it may cost in held-out loss. The folds hold customers out,
-	// not times: how the parts fare later, when inputs have drifted, they cannot
-	// show, and there the compact part fares best.
+	// steadyPrice what it may cost in held-out loss, if not a standard error of that
+	// cost. The folds hold customers out, not times: how the parts fare later, when
+	// inputs have drifted, they cannot show, and there the compact part fares best.
 	steadyShare = .4
 	steadyPrice = .002
 )
@@ -125,18 +125,20 @@ const (
 func (f *fitted) mix(p *problem) {
 	grid := f.grid()
 	losses := make([]float64, len(grid))
-	best, steady := math.Inf(1), math.Inf(1)
+	best, steady, atBest, atSteady := math.Inf(1), math.Inf(1), 0, 0
 	z := make([]float64, len(p.y))
 	for g, w := range grid {
 		f.blend(w, z)
 		losses[g] = p.loss.Mean(z, p.y)
-		best = min(best, losses[g])
-		if w[partCompact] >= steadyShare {
-			steady = min(steady, losses[g])
+		if losses[g] < best {
+			best, atBest = losses[g], g
+		}
+		if w[partCompact] >= steadyShare && losses[g] < steady {
+			steady, atSteady = losses[g], g
 		}
 	}
 	share := 0.0
-	if steady <= best+steadyPrice {
+	if steady <= best+max(steadyPrice, f.doubt(p, grid[atBest], grid[atSteady])) {
 		share, best = steadyShare, steady
 	}
 	var sum [numCandidates]float64
@@ -156,6 +158,21 @@ func (f *fitted) mix(p *problem) {
 	f.blend(sum, f.held)
 	copy(f.ensemble.Mix[:], sum[:])
 	f.join(sum[heads.PartLinear], sum[partCompact])
+}
+
+// doubt is the standard error of the difference of two mixes' mean losses.
+func (f *fitted) doubt(p *problem, a, b [numCandidates]float64) float64 {
+	n := len(p.y)
+	za, zb := make([]float64, n), make([]float64, n)
+	f.blend(a, za)
+	f.blend(b, zb)
+	var sum, sq float64
+	for i, y := range p.y {
+		d := p.loss.Of(za[i], y) - p.loss.Of(zb[i], y)
+		sum, sq = sum+d, sq+d*d
+	}
+	mean := sum / float64(n)
+	return math.Sqrt(max(0, sq/float64(n)-mean*mean) / float64(n))
 }
 
 // join adds the compact part to the linear part.
