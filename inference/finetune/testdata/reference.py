@@ -2,7 +2,7 @@
 """Records what PyTorch makes of the first steps of a fine-tuning, and times a step.
 
     python3 reference.py losses MODEL_FOLDER CSV OUT.json
-    python3 reference.py time MODEL_FOLDER TOKENS STEPS      # TOKENS: a length, or a CSV for texts as they are
+    python3 reference.py time MODEL_FOLDER TOKENS STEPS [THREADS]   # TOKENS: a length, or a CSV for texts as they are
 
 Needs torch and transformers (pip install torch transformers); the product needs neither.
 Model: BertModel in float32 on the CPU, mean over the mask, unit length, times the root
@@ -109,8 +109,8 @@ def losses(folder, path, out):
         f.write("\n")
 
 
-def timed(folder, tokens, steps):
-    torch.set_num_threads(2)
+def timed(folder, tokens, steps, threads=1):
+    torch.set_num_threads(threads)  # with more, waiting threads spin, which counts as CPU time
     if tokens.isdigit():
         g = torch.Generator().manual_seed(1)
         rows = [torch.randint(1000, 30000, (int(tokens),), generator=g).tolist() for _ in range(32 * steps)]
@@ -123,9 +123,9 @@ def timed(folder, tokens, steps):
         if t == 1:  # the first step allocates
             wall, cpu = time.time(), time.process_time()
         step(model, opt, *pad(rows[t * 32:(t + 1) * 32]), torch.tensor([i % 10 for i in range(32)]), 1.0)
-    print(f"torch {torch.__version__} {torch.backends.cpu.get_cpu_capability()} tokens {tokens}: {(time.process_time() - cpu) / (steps - 1):.3f} CPU-s a step, "
+    print(f"torch {torch.__version__} {threads} threads {torch.backends.cpu.get_cpu_capability()} tokens {tokens}: {(time.process_time() - cpu) / (steps - 1):.3f} CPU-s a step, "
           f"{(time.time() - wall) / (steps - 1):.3f} s wall, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
 if __name__ == "__main__":
-    {"losses": lambda a: losses(*a), "time": lambda a: timed(a[0], a[1], int(a[2]))}[sys.argv[1]](sys.argv[2:])
+    {"losses": lambda a: losses(*a), "time": lambda a: timed(a[0], a[1], *map(int, a[2:]))}[sys.argv[1]](sys.argv[2:])
