@@ -28,19 +28,14 @@ type reasoned struct {
 }
 
 // reason explains the rows by the heads on numbers.
-func reason(t *testing.T, s *fixture.Shop, o train.Options) *reasoned {
+func reason(t *testing.T, s *fixture.Shop, m *heads.Model) *reasoned {
 	t.Helper()
-	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Horizon: 90 * 24 * time.Hour}
-	res, err := train.Train(context.Background(), d, o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var table features.Table
 	if err := table.Bind(s.Rows); err != nil {
 		t.Fatal(err)
 	}
-	r := &reasoned{ensemble: &res.Model.Numeric.Churn.Ensemble, x: heads.NewMatrix(table.Rows(), res.Model.Numeric.Cols), z: make([]float64, table.Rows())}
-	if err := table.Fill(res.Model.Standard, 0, table.Rows(), r.x.Data, r.x.Stride); err != nil {
+	r := &reasoned{ensemble: &m.Numeric.Churn.Ensemble, x: heads.NewMatrix(table.Rows(), m.Numeric.Cols), z: make([]float64, table.Rows())}
+	if err := table.Fill(m.Standard, 0, table.Rows(), r.x.Data, r.x.Stride); err != nil {
 		t.Fatal(err)
 	}
 	at := map[string]int{}
@@ -166,7 +161,11 @@ func (r *reasoned) check(t *testing.T) {
 
 func TestDeletingReasonsMovesTheScore(t *testing.T) {
 	t.Parallel()
-	reason(t, fixture.New(400, 1, 5), train.Options{Seed: 3, Texts: &fixture.Texts{}, Embedder: &fixture.Embedder{}, Folds: 2, Epochs: 4, Rounds: 30, Trials: 1, Hidden: 8, Components: 4}).check(t)
+	b, err := trained()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reason(t, fixture.New(400, 1, 5), b.Heads).check(t)
 }
 
 func TestDeletingReasonsOfRetailCustomers(t *testing.T) {
@@ -179,5 +178,10 @@ func TestDeletingReasonsOfRetailCustomers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reason(t, s, train.Options{Seed: 1, Folds: 2, Epochs: 5, Rounds: 60, Trials: 2}).check(t)
+	d := train.Dataset{Rows: []arrow.Record{s.Rows}, Churn: s.Churn, Spend: s.Spend, Horizon: 90 * 24 * time.Hour}
+	res, err := train.Train(context.Background(), d, train.Options{Seed: 1, Folds: 2, Epochs: 3, Rounds: 40, Trials: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reason(t, s, res.Model).check(t)
 }
