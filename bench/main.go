@@ -23,6 +23,8 @@ var benchmarks = []benchmark{
 	{"state", prepareState},
 	{"codecs", prepareCodecs},
 	{"memory", prepareMemory},
+	{"restore", prepareRestore},
+	{"state_beyond_memory", prepareBeyond},
 	{"scorer_texts", prepareScorerTexts},
 	{"scorer_rows", prepareScorerRows},
 	{"sink_live", func(s *session) func() []sample { return prepareSink(s, true) }},
@@ -39,13 +41,15 @@ func main() {
 	runs := flag.Int("runs", 3, "runs of each benchmark; a figure is their median")
 	only := flag.String("only", "", "run the benchmarks whose name matches this `regexp`")
 	events := flag.Int("events", 1_000_000, "events of the simulated history")
+	users := flag.Int("users", 0, "users of the benchmarks restore and state_beyond_memory; 0: 1,000,000 and 2,000,000")
+	soak := flag.Duration("soak", 10*time.Minute, "how long state_beyond_memory watches memory")
 	bundle := flag.String("bundle", "", "model bundle; empty: DIR/model, trained if it is not there")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	if err == nil {
 		err = os.MkdirAll(*out, 0o755)
 	}
-	if err != nil || flag.NArg() > 0 || *runs < 1 || *seconds <= 0 || *events < 1000 {
+	if err != nil || flag.NArg() > 0 || *runs < 1 || *seconds <= 0 || *events < 1000 || *users < 0 || *soak < 10*time.Second {
 		fmt.Fprintln(os.Stderr, "bench: wrong flags:", err)
 		flag.Usage()
 		os.Exit(2)
@@ -55,6 +59,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+	s.users, s.soak = *users, *soak
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {

@@ -33,6 +33,8 @@ type settings struct {
 	inputs                      []string
 	cacheDir                    string
 	liveInterval, batchInterval time.Duration
+	profile                     string // more keys of profile
+	ingestOnly                  bool   // needs neither model nor engine
 }
 
 func (s *session) pipeline(o settings) *pipeline {
@@ -43,23 +45,42 @@ func (s *session) pipeline(o settings) *pipeline {
 		o.inputs = []string{p.name + ".clickstream"}
 		s.feed(o.inputs[0], 1)
 	}
+	p.configure(o)
+	if err := stream.CreateTopics(context.Background(), s.client, stream.TopicsConfig{Run: p.name, Partitions: logPartitions, Replication: 1}); err != nil {
+		s.Fatal(err)
+	}
+	return p
+}
+
+// with is the same run under other settings that a run may change.
+func (p *pipeline) with(o settings) *pipeline {
+	q := *p
+	q.configure(o)
+	return &q
+}
+
+func (p *pipeline) configure(o settings) {
+	s := p.s
 	if o.liveInterval == 0 {
 		o.liveInterval, o.batchInterval = time.Second, time.Second
+	}
+	model, clickhouse := "none", "127.0.0.1:1"
+	if !o.ingestOnly {
+		model, clickhouse = s.bundle(), s.engine().Addr()
+	}
+	if o.profile != "" {
+		o.profile = ", " + o.profile
 	}
 	p.config = harness.WriteFile(s, p.name+".yaml", fmt.Sprintf(`
 run: %s
 kafka: {brokers: ["%s"]}
 input: {topics: [%s]}
 log: {partitions: %d}
-profile: {idle_after: 0s, live_interval: %s}
+profile: {idle_after: 0s, live_interval: %s%s}
 model: {dir: %s, cache_dir: "%s"}
 clickhouse: {addr: ["%s"], database: %s, batch_interval: %s}
 admin: {drain_deadline: 5m}
-`, p.name, s.kafka().Addr, strings.Join(o.inputs, ", "), logPartitions, o.liveInterval, s.bundle(), o.cacheDir, s.engine().Addr(), database, o.batchInterval))
-	if err := stream.CreateTopics(context.Background(), s.client, stream.TopicsConfig{Run: p.name, Partitions: logPartitions, Replication: 1}); err != nil {
-		s.Fatal(err)
-	}
-	return p
+`, p.name, s.kafka().Addr, strings.Join(o.inputs, ", "), logPartitions, o.liveInterval, o.profile, model, o.cacheDir, clickhouse, database, o.batchInterval))
 }
 
 func (p *pipeline) start(binary string, args ...string) *harness.Process {
@@ -90,7 +111,9 @@ func (p *pipeline) remove() {
 	if err := p.s.client.DeleteTopics(context.Background(), t.Events, t.Windows, t.Days, t.Scored, t.State, t.DLQ, t.Late); err != nil {
 		p.s.Fatal(err)
 	}
-	p.s.engine().Rows(p.s, "DROP DATABASE IF EXISTS "+p.database())
+	if p.s.db != nil {
+		p.s.db.Rows(p.s, "DROP DATABASE IF EXISTS "+p.database())
+	}
 }
 
 func (p *pipeline) database() string { return schemas.Database(database, p.name) }

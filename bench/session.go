@@ -66,6 +66,8 @@ type session struct {
 	duration time.Duration // of one run, at least
 	events   int           // of the history
 	model    string
+	users    int           // of the benchmarks of state; 0: the full form
+	soak     time.Duration // of watching memory
 	began    time.Time
 
 	broker *harness.Kafka

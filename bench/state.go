@@ -1,0 +1,208 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"profilestream/e2e/harness"
+)
+
+const (
+	restoredUsers = 1_000_000
+	beyondUsers   = 2_000_000
+	beyondMiB     = 256
+	// soakRate is the load under which memory is watched, and soakDay how long a day of event
+	// time then takes.
+	soakRate = 8000
+	soakDay  = 5 * time.Minute
+	// takeoverLimit bounds a start, joining the group after a kill included.
+	takeoverLimit = 10 * time.Minute
+)
+
+// usersOr is the number of users asked for, or that of the full form.
+func (s *session) usersOr(full int) int {
+	if s.users > 0 {
+		return s.users
+	}
+	return full
+}
+
+// takeovers are the log lines of taking over, one a partition.
+type takeovers struct {
+	seconds, bytes, records, users float64 // the longest; sums
+	stores                         int     // partitions whose state was in the local store
+}
+
+// takenOver waits until a process holds all log partitions.
+func (s *session) takenOver(p *harness.Process) (t takeovers) {
+	harness.Eventually(s, takeoverLimit, p.Name+" holds all log partitions", func() error {
+		t = takeovers{}
+		n := 0
+		for line := range strings.Lines(p.Log()) {
+			var l struct {
+				Msg, State     string
+				Seconds, Users float64
+				Bytes          float64 `json:"state_bytes"`
+				Records        float64 `json:"state_records"`
+			}
+			if json.Unmarshal([]byte(line), &l) != nil || l.Msg != "took over a log partition" {
+				continue
+			}
+			n++
+			t.seconds = max(t.seconds, l.Seconds)
+			t.bytes += l.Bytes
+			t.records += l.Records
+			t.users += l.Users
+			if l.State == "store" {
+				t.stores++
+			}
+		}
+		if p.Exited() {
+			s.Fatalf("%s has ended; its last line: %s", p.Name, p.Last())
+		}
+		if n < logPartitions {
+			return fmt.Errorf("%d of %d", n, logPartitions)
+		}
+		return nil
+	})
+	return t
+}
+
+// stateDir is a setting that keeps the state on the disk.
+func (s *session) stateDir(cacheMiB int) string {
+	s.number++
+	return fmt.Sprintf("state_dir: %s, state_cache_mib: %d", filepath.Join(s.TempDir(), fmt.Sprint("state", s.number)), cacheMiB)
+}
+
+// prepareRestore measures how long a process takes to have its state: from the topic, into
+// memory; from the topic into an empty local store; from the store, after a clean end; and after
+// kill -9 under load.
+func prepareRestore(s *session) func() []sample {
+	c := s.crowd(s.usersOr(restoredUsers))
+	c.send(c.users)
+	memory := s.pipeline(settings{inputs: []string{c.topic}, ingestOnly: true})
+	s.progress("working %d users off", c.users)
+	memory.drain("ingest")
+	return func() []sample {
+		proc := memory.start("ingest")
+		fromTopic := s.takenOver(proc)
+		kill(proc)
+		p := memory.with(settings{inputs: []string{c.topic}, ingestOnly: true, profile: s.stateDir(1024)})
+		proc = p.start("ingest")
+		filled := s.takenOver(proc)
+		proc.Signal(syscall.SIGTERM)
+		proc.MustExit(0, takeoverLimit)
+		proc = p.start("ingest")
+		clean := s.takenOver(proc)
+		if clean.stores != logPartitions || clean.users != float64(c.users) {
+			s.Fatalf("%d of %d partitions came from their stores, %.0f users of %d", clean.stores, logPartitions, clean.users, c.users)
+		}
+		c.send(c.users / 10)
+		s.caughtUp(proc, float64(2*c.users/10))
+		kill(proc)
+		proc = p.start("ingest")
+		killed := s.takenOver(proc)
+		kill(proc)
+		note := fmt.Sprintf("bin/ingest, %d log partitions at once, restore_mib_per_second 256; %s; %.0f B of state records a user; the longest partition, from the fence to the state", logPartitions, c.note(), fromTopic.bytes/fromTopic.users)
+		return []sample{
+			{"restore_topic_seconds", fromTopic.seconds, "s", note + "; into memory"},
+			{"restore_topic_rate", fromTopic.bytes / 1e6 / fromTopic.seconds, "MB/s", note + "; into memory"},
+			{"restore_fill_seconds", filled.seconds, "s", note + "; into an empty local store"},
+			{"restart_local_seconds", clean.seconds, "s", note + "; from the local store after a clean end"},
+			{"restart_killed_seconds", killed.seconds, "s", fmt.Sprintf("%s; from the local store after kill -9 behind %d events, %.0f records from the topic", note, 2*c.users/10, killed.records)},
+		}
+	}
+}
+
+// caughtUp waits until a process has windowed so many more events and made a checkpoint of them.
+func (s *session) caughtUp(p *harness.Process, events float64) {
+	saved := func() float64 {
+		m, ok := scrape(p)
+		if !ok {
+			return -1
+		}
+		return m.sum("profilestream_ingest_source_records", `outcome="applied"`)
+	}
+	least := saved() + events
+	harness.Eventually(s, takeoverLimit, p.Name+" has made a checkpoint", func() error {
+		if n := saved(); n < least {
+			return fmt.Errorf("%.0f of %.0f events", n, least)
+		}
+		return nil
+	})
+}
+
+// prepareBeyond measures a state that exceeds the memory given to it: throughput beside that of
+// a process with all in memory, then resident memory under a steady load.
+func prepareBeyond(s *session) func() []sample {
+	c := s.crowd(s.usersOr(beyondUsers))
+	c.send(c.users)
+	return func() []sample {
+		in := settings{inputs: []string{c.topic}, ingestOnly: true}
+		drain := func(p *pipeline) (wall, cpu, peak float64) {
+			start := time.Now()
+			proc := p.drain("ingest")
+			return time.Since(start).Seconds(), proc.CPU().Seconds(), float64(proc.PeakBytes()) / (1 << 20)
+		}
+		events := float64(c.sent)
+		memory := s.pipeline(in)
+		s.progress("working off with all in memory")
+		memoryWall, memoryCPU, memoryPeak := drain(memory)
+		memory.remove()
+		in.profile = s.stateDir(beyondMiB)
+		p := s.pipeline(in)
+		s.progress("all in memory: %.0f events/s, peak %.0f MiB; working off with %d MiB", events/memoryWall, memoryPeak, beyondMiB)
+		wall, cpu, peak := drain(p)
+		s.progress("with %d MiB: %.0f events/s, peak %.0f MiB; watching memory for %s", beyondMiB, events/wall, peak, s.soak)
+		slopeMiB, first, last := s.watchMemory(p, c)
+		note := fmt.Sprintf("bin/ingest -drain with state_cache_mib %d; %s", beyondMiB, c.note())
+		soak := fmt.Sprintf("the same, then %d events/s of all users for %s, a day of event time each %s; mean of the first tenth %.0f MiB, of the last %.0f MiB", soakRate, s.soak, soakDay, first, last)
+		return []sample{
+			{"state_memory_events_per_second", events / memoryWall, "events/s of wall", "all in memory: " + note},
+			{"state_beyond_events_per_second", events / wall, "events/s of wall", note},
+			{"state_beyond_share", memoryWall / wall, "of the throughput in memory", note},
+			{"state_beyond_cpu_share", memoryCPU / cpu, "of the throughput a CPU second in memory", note},
+			{"state_memory_peak", memoryPeak, "MiB", "all in memory: " + note},
+			{"state_beyond_peak", peak, "MiB", note},
+			{"state_beyond_slope", slopeMiB, "MiB/min", soak},
+			{"state_beyond_resident", last, "MiB", soak},
+		}
+	}
+}
+
+// watchMemory has a process work at a steady pace and returns the slope of its resident memory,
+// in MiB a minute, and its means at the beginning and at the end.
+func (s *session) watchMemory(p *pipeline, c *crowd) (perMinute, first, last float64) {
+	proc := p.start("ingest")
+	defer kill(proc)
+	s.takenOver(proc)
+	c.step = float64(24*time.Hour.Milliseconds()) / (soakDay.Seconds() * soakRate / 2)
+	var minutes, mib []float64
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	warm := s.soak / 5 // caches fill
+	for start := time.Now(); time.Since(start) < s.soak+warm; <-tick.C {
+		c.send(soakRate / 2)
+		if m, ok := scrape(proc); ok && time.Since(start) > warm {
+			minutes = append(minutes, time.Since(start).Minutes())
+			mib = append(mib, m["process_resident_memory_bytes"]/(1<<20))
+		}
+	}
+	n := len(mib) / 10
+	if n == 0 {
+		s.Fatalf("only %d readings of memory", len(mib))
+	}
+	return slope(minutes, mib), mean(mib[:n]), mean(mib[len(mib)-n:])
+}
+
+func mean(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
+}
