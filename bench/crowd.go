@@ -9,9 +9,10 @@ import (
 const (
 	crowdDays = 3
 	sendCrowd = 40_000 // records held at once
+	visit     = 5      // events
 )
 
-// crowd is customers who come once each in some days, for two events: much state of which
+// crowd is customers who come once each in some days, for a few events: much state of which
 // little is used. It goes round for as long as it is asked.
 type crowd struct {
 	s     *session
@@ -35,13 +36,15 @@ func (s *session) crowd(users int) *crowd {
 // send sends the events of n visits, in order of time.
 func (c *crowd) send(n int) {
 	for range n {
-		visit := c.sent / 2
-		user := visit * 7919 % c.users // each once a round: 7919 is a prime that divides no round number of users
+		n := c.sent / visit
+		user := n * 7919 % c.users // each once a round: 7919 is a prime that divides no round number of users
 		at := int64(c.at)
 		c.at += c.step
-		c.add(user, at, "product_view", visit)
-		c.add(user, at+40_000, "add_to_cart", visit)
-		if c.sent%sendCrowd == 0 {
+		for i := range visit - 1 {
+			c.add(user, at+int64(i)*50_000, "product_view", n+i)
+		}
+		c.add(user, at+visit*50_000, "add_to_cart", n)
+		if c.sent%(sendCrowd/visit*visit) == 0 {
 			c.feed.flush()
 		}
 		if c.sent%1_000_000 == 0 {
@@ -79,5 +82,5 @@ func appendPadded(b []byte, n int) []byte {
 }
 
 func (c *crowd) note() string {
-	return fmt.Sprintf("%d users with 2 events each within %d days", c.users, crowdDays)
+	return fmt.Sprintf("%d users with a visit of %d events each within %d days", c.users, visit, crowdDays)
 }

@@ -102,7 +102,7 @@ func prepareRestore(s *session) func() []sample {
 			s.Fatalf("%d of %d partitions came from their stores, %.0f users of %d", clean.stores, logPartitions, clean.users, c.users)
 		}
 		c.send(c.users / 10)
-		s.caughtUp(proc, float64(2*c.users/10))
+		s.caughtUp(proc)
 		kill(proc)
 		proc = p.start("ingest")
 		killed := s.takenOver(proc)
@@ -113,24 +113,28 @@ func prepareRestore(s *session) func() []sample {
 			{"restore_topic_rate", fromTopic.bytes / 1e6 / fromTopic.seconds, "MB/s", note + "; into memory"},
 			{"restore_fill_seconds", filled.seconds, "s", note + "; into an empty local store"},
 			{"restart_local_seconds", clean.seconds, "s", note + "; from the local store after a clean end"},
-			{"restart_killed_seconds", killed.seconds, "s", fmt.Sprintf("%s; from the local store after kill -9 behind %d events, %.0f records from the topic", note, 2*c.users/10, killed.records)},
+			{"restart_killed_seconds", killed.seconds, "s", fmt.Sprintf("%s; from the local store after kill -9 behind %d events, %.0f records from the topic", note, visit*c.users/10, killed.records)},
 		}
 	}
 }
 
-// caughtUp waits until a process has windowed so many more events and made a checkpoint of them.
-func (s *session) caughtUp(p *harness.Process, events float64) {
-	saved := func() float64 {
-		m, ok := scrape(p)
-		if !ok {
-			return -1
-		}
-		return m.sum("profilestream_ingest_source_records", `outcome="applied"`)
+// caughtUp waits until a process has windowed its input and made checkpoints of it.
+func (s *session) caughtUp(p *harness.Process) {
+	checkpoints := func() float64 {
+		m, _ := scrape(p)
+		return m.sum("profilestream_ingest_checkpoint_seconds_count", "")
 	}
-	least := saved() + events
-	harness.Eventually(s, takeoverLimit, p.Name+" has made a checkpoint", func() error {
-		if n := saved(); n < least {
-			return fmt.Errorf("%.0f of %.0f events", n, least)
+	harness.Eventually(s, takeoverLimit, p.Name+" has worked off its input", func() error {
+		m, ok := scrape(p)
+		if lag := m.sum("profilestream_windowing_lag_records", "") + m.sum("profilestream_admission_lag_records", ""); !ok || lag > 0 {
+			return fmt.Errorf("%.0f records behind", lag)
+		}
+		return nil
+	})
+	least := checkpoints() + 2*logPartitions // the partitions take turns
+	harness.Eventually(s, takeoverLimit, p.Name+" has made a checkpoint of it", func() error {
+		if n := checkpoints(); n < least {
+			return fmt.Errorf("%.0f of %.0f", n, least)
 		}
 		return nil
 	})
@@ -180,13 +184,13 @@ func (s *session) watchMemory(p *pipeline, c *crowd) (perMinute, first, last flo
 	proc := p.start("ingest")
 	defer kill(proc)
 	s.takenOver(proc)
-	c.step = float64(24*time.Hour.Milliseconds()) / (soakDay.Seconds() * soakRate / 2)
+	c.step = float64(24*time.Hour.Milliseconds()) / (soakDay.Seconds() * soakRate / visit)
 	var minutes, mib []float64
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	warm := s.soak / 5 // caches fill
 	for start := time.Now(); time.Since(start) < s.soak+warm; <-tick.C {
-		c.send(soakRate / 2)
+		c.send(soakRate / visit)
 		if m, ok := scrape(proc); ok && time.Since(start) > warm {
 			minutes = append(minutes, time.Since(start).Minutes())
 			mib = append(mib, m["process_resident_memory_bytes"]/(1<<20))

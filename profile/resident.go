@@ -152,7 +152,8 @@ func (p *LogPartition) fetch(id []byte, t *contents) (*user, error) {
 			part.base, err = decodeBase(value, t)
 			return err
 		}
-		d, ids, err := decodeDay(value, k.day, t)
+		d := p.newDay(k.day)
+		ids, err := decodeDay(d, value, t)
 		if err != nil {
 			return err
 		}

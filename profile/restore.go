@@ -105,7 +105,8 @@ func (p *LogPartition) restoreDay(k stateKey, value []byte) error {
 	if value == nil {
 		return nil
 	}
-	d, ids, err := decodeDay(value, k.day, &p.contents)
+	d := p.newDay(k.day)
+	ids, err := decodeDay(d, value, &p.contents)
 	if err != nil {
 		return err
 	}

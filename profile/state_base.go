@@ -102,7 +102,7 @@ func decodeBase(value []byte, t *contents) (*decodedBase, error) {
 		}
 		out.hashes = r.hashes(out.hashes, n)
 	}
-	s.recent, s.feedback = r.entries(t)
+	s.recent, s.feedback = r.entries(nil, t)
 	s.closed = s.summary
 	if err := r.ended(); err != nil {
 		return nil, err

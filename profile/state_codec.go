@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 )
 
 // StateVersion is the version of the state records that this code writes. Readers accept it and
@@ -144,15 +145,13 @@ func appendEntries(b []byte, list []entry, feedback entry) []byte {
 
 // entries reads the lists and the feedback. They are put in one by one, so that hostile bytes
 // give ordered lists of the right length too.
-func (d *decoder) entries(t *contents) (list []entry, feedback entry) {
+func (d *decoder) entries(list []entry, t *contents) (_ []entry, feedback entry) {
 	n := d.length(minEntryBytes)
 	if n > maxRecent {
 		d.fail("list")
 		return nil, entry{}
 	}
-	if n > 0 {
-		list = make([]entry, 0, n)
-	}
+	list = slices.Grow(list, n)
 	for range n {
 		e := d.entry(t)
 		if d.what != "" {

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"encoding/binary"
+	"slices"
 )
 
 // maxInlineIDs is how many event ids an open day's record holds itself, and chunkHashes how many
@@ -54,15 +55,14 @@ func appendDay(b []byte, d *openDay) []byte {
 	return seal(b, from)
 }
 
-// decodeDay reads an open day's record into an empty day. It returns how many event ids the
-// whole day has: those above maxInlineIDs are in chunks.
-func decodeDay(value []byte, day int32, t *contents) (*openDay, int, error) {
+// decodeDay reads an open day's record into an empty day, whose slices it reuses. It returns how
+// many event ids the whole day has: those above maxInlineIDs are in chunks.
+func decodeDay(d *openDay, value []byte, t *contents) (int, error) {
 	body, err := unseal(value)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	r := decoder{b: body}
-	d := &openDay{day: day}
 	d.offset = r.count() - 1
 	flags := r.byte()
 	if flags&1 != 0 {
@@ -81,20 +81,17 @@ func decodeDay(value []byte, day int32, t *contents) (*openDay, int, error) {
 	}
 	ids := r.upTo(maxEventsUserDay)
 	if n := int(min(ids, maxInlineIDs)); n*hashBytes <= len(r.b)-r.i {
-		d.ids.keys = r.hashes(make([]uint64, 0, n), n)
+		d.ids.keys = r.hashes(slices.Grow(d.ids.keys[:0], n), n)
 		d.ids.reindex()
 	} else {
 		r.fail("ids")
 	}
-	d.recent, d.feedback = r.entries(t)
+	d.recent, d.feedback = r.entries(d.recent[:0], t)
 	if r.what == "" && (uint64(d.total.events) != ids || d.first > d.last || d.last >= dayMillis ||
 		(d.total.orders > 0) != (d.firstOrder >= 0) || d.firstOrder > d.lastOrder) {
 		r.fail("totals")
 	}
-	if err := r.ended(); err != nil {
-		return nil, 0, err
-	}
-	return d, int(ids), nil
+	return int(ids), r.ended()
 }
 
 func (d *decoder) tiles(day *openDay) {
@@ -103,7 +100,8 @@ func (d *decoder) tiles(day *openDay) {
 		d.fail("tiles")
 		return
 	}
-	day.tiles = make([]slotTile, n)
+	day.tiles = slices.Grow(day.tiles[:0], n)[:n]
+	clear(day.tiles)
 	for i := range day.tiles {
 		t := &day.tiles[i]
 		t.slot = uint16(d.upTo(slotsDay - 1))
@@ -122,8 +120,8 @@ func (d *decoder) sketch(s *sketch) {
 	if n == 0 {
 		return
 	}
-	s.keys = d.hashes(make([]uint64, 0, n), n)
-	s.slots = make([]uint16, n)
+	s.keys = d.hashes(slices.Grow(s.keys[:0], n), n)
+	s.slots = slices.Grow(s.slots[:0], n)[:n]
 	for i := range s.slots {
 		s.slots[i] = uint16(d.upTo(slotsDay - 1))
 	}

@@ -223,7 +223,8 @@ func FuzzState(f *testing.F) {
 			t := contents{byHash: map[uint64]*content{}}
 			switch k.kind {
 			case keyDay:
-				d, ids, err := decodeDay(value, k.day, &t)
+				d := &openDay{day: k.day}
+				ids, err := decodeDay(d, value, &t)
 				if err != nil || ids > len(d.ids.keys) {
 					return nil
 				}

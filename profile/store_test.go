@@ -208,8 +208,8 @@ func TestDormantUsersShrink(t *testing.T) {
 		r.pass(offset, day)
 		offset++
 		r.checkpoint(false)
-		if got := r.p.Held(); got > 2*8000 {
-			t.Fatalf("day %d: %d bytes in memory", day, got)
+		if held, free := r.p.Held(), r.p.FreeDays(); held > 2*8000 || free > users {
+			t.Fatalf("day %d: %d bytes of users and %d free days in memory", day, held, free)
 		}
 	}
 	if after := size(); after > 40 || before < 60 {

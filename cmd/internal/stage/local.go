@@ -38,6 +38,9 @@ const (
 	paceBytes = 256 << 10
 	// fillBytes is what is restored into a store in one piece.
 	fillBytes = 4 << 20
+	// memTableBytes is how much of a partition's changes is collected before it
+	// becomes a file; three of them may be in memory.
+	memTableBytes = 4 << 20
 	// progressEvery is how often a long restore says how far it is.
 	progressEvery = 5 * time.Second
 )
@@ -53,7 +56,8 @@ func newLocalState(ctx context.Context, cfg *config.Config, log *slog.Logger, c 
 	if l.cluster, err = c.ClusterID(ctx); err != nil {
 		return nil, err
 	}
-	l.blocks = store.NewCache(cfg.Profile.StateCacheMiB << 20 / 4)
+	// Memtables take their room from the cache, so it has that on top.
+	l.blocks = store.NewCache(cfg.Profile.StateCacheMiB<<20/4 + cfg.Log.Partitions*2*memTableBytes)
 	return l, nil
 }
 
@@ -72,7 +76,7 @@ func (l *localState) share() int {
 
 func (l *localState) storeConfig(partition int32) store.Config {
 	dir := filepath.Join(l.cfg.Profile.StateDir, l.cfg.Run, strconv.Itoa(int(partition)))
-	return store.Config{Dir: dir, Cache: l.blocks, Log: l.log}
+	return store.Config{Dir: dir, Cache: l.blocks, MemTableBytes: memTableBytes, Log: l.log}
 }
 
 // restored is how a partition's state came back.
