@@ -131,8 +131,8 @@ func TestGradientsEqualNumericOnes(t *testing.T) {
 	}
 }
 
-// sampled is the distance of the elements of a tensor that are compared: about 100 of it.
-func sampled(n int) int { return max(1, n/100|1) }
+// sampled is the distance of the elements of a tensor that are compared: about 40 of it.
+func sampled(n int) int { return max(1, n/40|1) }
 
 // differences are central differences of the loss by the sampled elements.
 func differences(o *oracle, w []float64) map[int]float64 {

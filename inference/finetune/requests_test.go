@@ -55,8 +55,8 @@ func logTable(t *testing.T, r *Result) {
 // TestDomainsOfRequests learns ten domains. In full: from 1,000 texts, judged on the
 // file's own 3,000 of validation.
 func TestDomainsOfRequests(t *testing.T) {
-	o := Options{Epochs: 2, Rate: 1e-4, HeadRate: 2e-3, Seed: 1}
-	c, least, thinned := Columns{Label: "domain", Split: "split", Limit: 400, Seed: 1}, .75, 30
+	o := Options{Epochs: 2, Rate: 2e-4, HeadRate: 4e-3, Seed: 1}
+	c, least, thinned := Columns{Label: "domain", Split: "split", Limit: 250, Seed: 1}, .7, 60
 	if full {
 		o.Epochs, o.Rate, o.HeadRate = 5, 5e-5, 1e-3
 		c.Limit, least, thinned = 1000, .90, 1
@@ -85,9 +85,9 @@ var demand = map[string][]string{
 }
 
 // TestReferenceJob is the binary job: 1,000 texts, 128 tokens at most, batches of 32, 3
-// epochs at 1e-5, a fifth held out. The short form has 160 texts.
+// epochs at 1e-5, a fifth held out. The short form has 80 texts.
 func TestReferenceJob(t *testing.T) {
-	c, least := Columns{Split: "split", Positive: demand, Limit: 160, Seed: 1}, .6
+	c, least := Columns{Split: "split", Positive: demand, Limit: 80, Seed: 1}, .5
 	if full {
 		c.Limit, least = 1000, .85
 	}
@@ -102,6 +102,9 @@ func TestReferenceJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	logTable(t, r)
+	if e := r.Report.Epochs; !(e[len(e)-1].TrainLoss < e[0].TrainLoss) {
+		t.Errorf("the training loss does not fall: %+v", e)
+	}
 	if best := r.Report.BestEpoch(); best.Accuracy < least || len(r.Report.Epochs) != 3 || r.Report.Validation != c.Limit/5 {
 		t.Errorf("%d epochs, %d held out, accuracy %.4f, want at least %.2f", len(r.Report.Epochs), r.Report.Validation, best.Accuracy, least)
 	}
