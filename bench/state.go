@@ -120,21 +120,16 @@ func prepareRestore(s *session) func() []sample {
 
 // caughtUp waits until a process has windowed its input and made checkpoints of it.
 func (s *session) caughtUp(p *harness.Process) {
-	checkpoints := func() float64 {
-		m, _ := scrape(p)
-		return m.sum("profilestream_ingest_checkpoint_seconds_count", "")
-	}
-	harness.Eventually(s, takeoverLimit, p.Name+" has worked off its input", func() error {
+	var checkpoints float64
+	since := time.Now()
+	harness.Eventually(s, takeoverLimit, p.Name+" has made checkpoints of its input", func() error {
 		m, ok := scrape(p)
-		if lag := m.sum("profilestream_windowing_lag_records", "") + m.sum("profilestream_admission_lag_records", ""); !ok || lag > 0 {
-			return fmt.Errorf("%.0f records behind", lag)
+		lag := m.sum("profilestream_windowing_lag_records", "") + m.sum("profilestream_admission_lag_records", "")
+		if n := m.sum("profilestream_ingest_checkpoint_seconds_count", ""); n != checkpoints {
+			checkpoints, since = n, time.Now()
 		}
-		return nil
-	})
-	least := checkpoints() + 2*logPartitions // the partitions take turns
-	harness.Eventually(s, takeoverLimit, p.Name+" has made a checkpoint of it", func() error {
-		if n := checkpoints(); n < least {
-			return fmt.Errorf("%.0f of %.0f", n, least)
+		if quiet := time.Since(since); !ok || lag > 0 || quiet < 12*time.Second {
+			return fmt.Errorf("%.0f records behind, the last checkpoint %s ago", lag, quiet)
 		}
 		return nil
 	})

@@ -137,7 +137,8 @@ func (s *Store) Damaged() error {
 func (s *Store) Prefix(prefix []byte, fn func(key, value []byte) error) error {
 	if s.seeker == nil {
 		var err error
-		if s.seeker, err = s.db.NewIter(nil); err != nil {
+		// The last level's filters are the largest, and those that tell of most users that they are new.
+		if s.seeker, err = s.db.NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
 			return fmt.Errorf("reading the local store: %w", err)
 		}
 	}
