@@ -288,7 +288,7 @@ func (p *LogPartition) erase(id []byte) error {
 	u := p.users[string(id)]
 	if u == nil && p.store != nil && !p.cache.erased[string(id)] {
 		var err error
-		if u, err = p.fetch(id, &p.contents); err != nil {
+		if u, err = p.fetch(id, &p.contents, p.store.Prefix); err != nil {
 			return err
 		}
 	}

@@ -109,7 +109,7 @@ func (p *LogPartition) passer(h *head, keep bool) (*user, error) {
 			clear(t.byHash)
 		}
 	}
-	u, err := p.fetch(h.id, t)
+	u, err := p.fetch(h.id, t, p.store.Ascend)
 	if err == nil && u == nil {
 		err = fmt.Errorf("%w: the index names a user without state", ErrStore)
 	}

@@ -101,7 +101,7 @@ func (p *LogPartition) find(id []byte) (*user, error) {
 // admit brings a user into memory.
 func (p *LogPartition) admit(id []byte) (u *user, err error) {
 	if p.store != nil && !p.cache.erased[string(id)] {
-		if u, err = p.fetch(id, &p.contents); err != nil {
+		if u, err = p.fetch(id, &p.contents, p.store.Prefix); err != nil {
 			return nil, err
 		}
 	}
@@ -134,13 +134,16 @@ func (p *LogPartition) keep(u *user) {
 	}
 }
 
+// readPrefix is a way to read the pairs of a prefix: Prefix or Ascend.
+type readPrefix func(prefix []byte, fn func(key, value []byte) error) error
+
 // fetch reads a user from the store, nil if there is none. Its list entries are interned in t.
-func (p *LogPartition) fetch(id []byte, t *contents) (*user, error) {
+func (p *LogPartition) fetch(id []byte, t *contents, read readPrefix) (*user, error) {
 	var u *user
 	var part fetched
 	p.storeKey = appendStoreKey(p.storeKey[:0], storeRecord, id)
 	from := len(p.storeKey)
-	err := p.store.Prefix(p.storeKey, func(key, value []byte) (err error) {
+	err := read(p.storeKey, func(key, value []byte) (err error) {
 		if u == nil {
 			u = &user{id: string(id), nextDue: noDay, fixFrom: noDay, offset: -1}
 		}

@@ -12,6 +12,8 @@ import (
 type Store interface {
 	// Prefix calls fn with the pairs whose keys begin with the prefix, which ends with a NUL.
 	Prefix(prefix []byte, fn func(key, value []byte) error) error
+	// Ascend is Prefix for a walk: prefixes come in ascending order, and most are there.
+	Ascend(prefix []byte, fn func(key, value []byte) error) error
 	// Scan calls fn with the pairs whose keys lie in [from, to), until fn returns false.
 	Scan(from, to []byte, fn func(key, value []byte) (more bool, err error)) error
 }

@@ -36,6 +36,10 @@ func (s *mapStore) Prefix(prefix []byte, fn func(key, value []byte) error) error
 	return s.Scan(prefix, append(bytes.Clone(prefix[:len(prefix)-1]), 1), func(k, v []byte) (bool, error) { return true, fn(k, v) })
 }
 
+func (s *mapStore) Ascend(prefix []byte, fn func(key, value []byte) error) error {
+	return s.Prefix(prefix, fn)
+}
+
 func (s *mapStore) Scan(from, to []byte, fn func(key, value []byte) (bool, error)) error {
 	for _, k := range slices.Sorted(maps.Keys(s.pairs)) {
 		if k < string(from) || k >= string(to) {

@@ -46,6 +46,8 @@ type Store struct {
 	placed   bool
 	damaged  atomic.Pointer[error] // what pebble found in the background
 	seeker   *pebble.Iterator      // of Prefix; nil after a commit
+	walker   *pebble.Iterator      // of Ascend; likewise
+	walked   []byte                // prefix that the walker stands behind
 }
 
 // Cache is memory for blocks of files.
@@ -142,19 +144,47 @@ func (s *Store) Prefix(prefix []byte, fn func(key, value []byte) error) error {
 			return fmt.Errorf("reading the local store: %w", err)
 		}
 	}
-	for ok := s.seeker.SeekPrefixGE(prefix); ok; ok = s.seeker.Next() {
-		v, err := s.seeker.ValueAndErr()
+	return through(s.seeker, s.seeker.SeekPrefixGE(prefix), prefix, fn)
+}
+
+// through calls fn with pairs from where an iterator stands, if ok, as long as they have the prefix.
+func through(it *pebble.Iterator, ok bool, prefix []byte, fn func(key, value []byte) error) error {
+	for ; ok && bytes.HasPrefix(it.Key(), prefix); ok = it.Next() {
+		v, err := it.ValueAndErr()
 		if err != nil {
 			return fmt.Errorf("reading the local store: %w", err)
 		}
-		if err := fn(s.seeker.Key(), v); err != nil {
+		if err := fn(it.Key(), v); err != nil {
 			return err
 		}
 	}
-	if err := s.seeker.Error(); err != nil {
+	if err := it.Error(); err != nil {
 		return fmt.Errorf("reading the local store: %w", err)
 	}
 	return nil
+}
+
+// Ascend is Prefix for prefixes that come in ascending order and are mostly there: it reads on from the last one,
+// without a look at filters. Any order is right.
+func (s *Store) Ascend(prefix []byte, fn func(key, value []byte) error) error {
+	if s.walker == nil {
+		var err error
+		if s.walker, err = s.db.NewIter(nil); err != nil {
+			return fmt.Errorf("reading the local store: %w", err)
+		}
+		s.walked = s.walked[:0]
+	}
+	// The walker stands at the first key behind the prefix before, so at this one if that is the next.
+	ok := len(s.walked) > 0 && s.walker.Valid() && bytes.Compare(s.walked, prefix) < 0 && bytes.Compare(s.walker.Key(), prefix) >= 0
+	if !ok {
+		ok = s.walker.SeekGE(prefix)
+	}
+	s.walked = append(s.walked[:0], prefix...)
+	err := through(s.walker, ok, prefix, fn)
+	if err != nil {
+		s.walked = s.walked[:0]
+	}
+	return err
 }
 
 // Scan calls fn with the pairs whose keys lie in [from, to), in order of their bytes, until fn returns false. They are
@@ -224,11 +254,13 @@ func (s *Store) Fill(b *Batch) error {
 	return nil
 }
 
-// unpin lets go of the content that Prefix reads.
+// unpin lets go of the content that Prefix and Ascend read.
 func (s *Store) unpin() (err error) {
-	if s.seeker != nil {
-		err = s.seeker.Close()
-		s.seeker = nil
+	for _, it := range []**pebble.Iterator{&s.seeker, &s.walker} {
+		if *it != nil {
+			err = errors.Join(err, (*it).Close())
+			*it = nil
+		}
 	}
 	return err
 }

@@ -75,6 +75,41 @@ func (f *fixture) prefix(p string) (keys []string) {
 	return keys
 }
 
+// ascend is prefix by the walker.
+func (f *fixture) ascend(p string) (keys []string) {
+	f.Helper()
+	f.must(f.s.Ascend([]byte(p), func(k, v []byte) error {
+		keys = append(keys, string(k))
+		return nil
+	}))
+	return keys
+}
+
+// TestAscendReadsLikePrefix: in whatever order, with commits in between.
+func TestAscendReadsLikePrefix(t *testing.T) {
+	f := newFixture(t, vfs.NewMem())
+	rnd := newRand(3)
+	prefix := func() string { return fmt.Sprintf("r%02d\x00", rnd.IntN(40)) }
+	read := 0
+	for n := range int64(2000) {
+		if rnd.IntN(20) == 0 {
+			f.commit(n+1, map[string]string{prefix() + "b": "1", prefix() + "d": "2"}, prefix()+"b")
+		}
+		first, step := rnd.IntN(40), rnd.IntN(3)
+		for i := range rnd.IntN(10) {
+			p := fmt.Sprintf("r%02d\x00", first+i*step)
+			want, got := f.prefix(p), f.ascend(p)
+			if !slices.Equal(want, got) {
+				t.Fatalf("%q: %q, want %q", p, got, want)
+			}
+			read += len(got)
+		}
+	}
+	if read < 1000 {
+		t.Fatalf("only %d pairs were there", read)
+	}
+}
+
 func TestPrefixAndScan(t *testing.T) {
 	f := newFixture(t, vfs.NewMem())
 	f.commit(1, map[string]string{"ra\x00b": "1", "ra\x00d1": "2", "rab\x00b": "3", "r\x01\x00b": "4", "ra\x01\x00b": "5", "m": "6", "xa\x00b": "7"})
