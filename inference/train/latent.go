@@ -45,6 +45,50 @@ func (t *tasks) latent(outs []*outcome, test []int, said *eval.Test) *eval.Laten
 	return eval.Latent(churn, value, gone, pick(l.Spend, rows), pick(t.s.users, rows), numbersAlone, t.o.Seed)
 }
 
+// dealt is the same tasks with what the encoder reads dealt out to other rows:
+// entries without a listed category, and the windows' texts.
+func (t *tasks) dealt() *tasks {
+	var rows []int
+	for i, c := range t.label {
+		if c >= 0 {
+			rows = append(rows, i)
+		}
+	}
+	rng := rand.New(rand.NewPCG(t.o.Seed, 0x6465616c))
+	s, out := *t.s, *t
+	s.embeddings, out.sights, out.s = slices.Clone(t.s.embeddings), slices.Clone(t.sights), &s
+	for k, from := range rng.Perm(len(rows)) {
+		own, other := rows[k], rows[from]
+		s.embeddings[own] = t.s.embeddings[other]
+		out.sights[own] = nil
+		for _, e := range t.sights[own] {
+			if e.Category >= 0 {
+				out.sights[own] = append(out.sights[own], e)
+			}
+		}
+		for _, e := range t.sights[other] {
+			if e.Category < 0 {
+				out.sights[own] = append(out.sights[own], e)
+			}
+		}
+	}
+	return &out
+}
+
+// othersNext says of the test rows what a head fitted on texts of others does;
+// nil where there is none.
+func (t *tasks) othersNext(ctx context.Context, m *heads.Model, sp *split) ([][]float64, error) {
+	f, err := t.others.fitNext(ctx, m, sp.train)
+	if err != nil {
+		return nil, err
+	}
+	n, err := t.others.predictNext(m, f, sp.test)
+	if n == nil {
+		return nil, err
+	}
+	return n.read, err
+}
+
 // control fits churn and spending on numbers and the texts of other rows, and
 // says what that makes of the test rows.
 func (t *tasks) control(ctx context.Context, m *learnt, sp *split, step func()) (*scores, error) {

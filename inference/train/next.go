@@ -214,6 +214,7 @@ type nextOutcome struct {
 	rows                  []int
 	bought, popular, rule [][]float64
 	counts, read, model   [][]float64 // read is nil without an encoder
+	others                [][]float64 // as read, on texts of others; nil without a control
 	used                  string
 }
 
@@ -264,6 +265,7 @@ func (t *tasks) judgeNext(outs []*outcome) *eval.NextTask {
 	used := map[string]int{}
 	bought, popular, rule := eval.Choices{Name: "most-bought category"}, eval.Choices{Name: "most popular category"}, eval.Choices{Name: ruleName}
 	counts, read, model := eval.Choices{Name: "counts alone"}, eval.Choices{Name: "counts and text"}, eval.Choices{Name: "model"}
+	others := eval.Choices{Name: "counts and text of others"}
 	for _, u := range outs {
 		n := u.tasks.next
 		if n == nil {
@@ -273,6 +275,7 @@ func (t *tasks) judgeNext(outs []*outcome) *eval.NextTask {
 		used[n.used]++
 		bought.P, popular.P, rule.P = append(bought.P, n.bought...), append(popular.P, n.popular...), append(rule.P, n.rule...)
 		counts.P, read.P, model.P = append(counts.P, n.counts...), append(read.P, n.read...), append(model.P, n.model...)
+		others.P = append(others.P, n.others...)
 	}
 	if len(rows) == 0 {
 		return nil
@@ -284,6 +287,9 @@ func (t *tasks) judgeNext(outs []*outcome) *eval.NextTask {
 		models = append(models, read)
 		top1, loss := eval.Adds(counts, read, label, users, t.o.Seed)
 		out.TextAdds, out.TextAddsLoss = &top1, &loss
+	}
+	if len(others.P) == len(rows) {
+		models = append(models, others)
 	}
 	out.Models = eval.Choosers(append(models, model), label, users, t.o.Seed)
 	return out

@@ -40,6 +40,7 @@ type tasks struct {
 	at        map[string]int    // position of a category
 	sights    [][]heads.Sight   // of each row
 	label     []int             // category of each row's next purchase; -1 if none
+	others    *tasks            // see dealt; nil without a control
 	bought    []map[int]float64 // purchases of each row's customer before it, by category
 }
 
@@ -71,6 +72,9 @@ func openTasks(ctx context.Context, s *sample, d *Dataset, o *Options) (*tasks, 
 	}
 	if err := t.read(ctx); err != nil {
 		return nil, err
+	}
+	if o.Control && t.sights != nil {
+		t.others = t.dealt()
 	}
 	o.Progress("reading feedback and catalogue", 2, 2)
 	return t, nil
@@ -207,9 +211,15 @@ func (t *tasks) outcome(ctx context.Context, m *learnt, sp *split, step func()) 
 	if out.returns, err = t.predictReturns(ctx, m, sp); err != nil {
 		return nil, err
 	}
-	if t.o.Control {
-		out.control, err = t.control(ctx, m, sp, step)
+	if !t.o.Control {
+		return out, nil
 	}
+	if out.next != nil && t.others != nil {
+		if out.next.others, err = t.othersNext(ctx, m.Model, sp); err != nil {
+			return nil, err
+		}
+	}
+	out.control, err = t.control(ctx, m, sp, step)
 	return out, err
 }
 

@@ -41,6 +41,9 @@ func TestTasksAreJudgedBesideSimpleRules(t *testing.T) {
 		by[m.Name] = m
 		t.Logf("next: %-26s top 1 %.3f, top 3 %.3f, log loss %.3f", m.Name, m.Top1.Value, m.Top3.Value, m.LogLoss.Value)
 	}
+	if _, ok := by["counts and text of others"]; !ok {
+		t.Error("the next category has no control")
+	}
 	if m := by["model"]; !(m.Ahead.Low > 0) || !(m.LogLoss.Value < by["most popular category"].LogLoss.Value) {
 		t.Errorf("the model is not ahead of the most-bought category: %+v", m)
 	}
@@ -102,5 +105,37 @@ func TestWordMood(t *testing.T) {
 		if got := wordMood(text); (want > 0) != (got > .5) || (want < 0) != (got < .5) {
 			t.Errorf("%q has the mood %v", text, got)
 		}
+	}
+}
+
+// TestDealtKeepsCounts wants each row to keep its listed entries and to get all
+// that is read of one other row.
+func TestDealtKeepsCounts(t *testing.T) {
+	t.Parallel()
+	const rows = 12
+	in := &tasks{o: &Options{Seed: 1}, s: &sample{}}
+	for i := range rows {
+		in.label = append(in.label, i%5-1) // -1: not dealt
+		in.s.embeddings = append(in.s.embeddings, []float32{float32(i)})
+		in.sights = append(in.sights, []heads.Sight{{Category: i}, {Category: -1, AgeDays: float64(i)}, {Category: -1, AgeDays: float64(i)}})
+	}
+	out, moved, from := in.dealt(), 0, map[float64]bool{}
+	for i, entries := range out.sights {
+		read := float64(out.s.embeddings[i][0])
+		if len(entries) != 3 || entries[0].Category != i || entries[1].AgeDays != read || entries[2].AgeDays != read {
+			t.Errorf("row %d has the entries %+v and the text of %v", i, entries, read)
+		}
+		if in.label[i] < 0 && read != float64(i) {
+			t.Errorf("row %d has no label and was dealt to", i)
+		}
+		if from[read] = true; read != float64(i) {
+			moved++
+		}
+		if in.s.embeddings[i][0] != float32(i) || in.sights[i][1].AgeDays != float64(i) {
+			t.Errorf("row %d itself was changed", i)
+		}
+	}
+	if moved < rows/2 || len(from) != rows {
+		t.Errorf("%d of %d rows were dealt to, from %d", moved, rows, len(from))
 	}
 }
