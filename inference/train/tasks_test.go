@@ -14,7 +14,7 @@ import (
 // they lately looked at, and reads the report.
 func TestTasksAreJudgedBesideSimpleRules(t *testing.T) {
 	t.Parallel()
-	d := dataset(300, 1)
+	d := dataset(220, 1)
 	came := make([]bool, len(d.Churn))
 	l := &Latent{Known: make([]bool, len(came)), Gone: make([]bool, len(came)), Spend: d.Spend}
 	for i := range came {

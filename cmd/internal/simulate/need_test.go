@@ -12,7 +12,7 @@ import (
 // and who asks about returns and refunds leaves more often.
 func TestTextsTellWhatCountsDoNot(t *testing.T) {
 	o := smallOptions()
-	o.Users, o.Events, o.Days, o.Poison = 600, 120_000, 90, 0
+	o.Users, o.Events, o.Days, o.Poison = 600, 60_000, 60, 0
 	s, all := collect(t, o)
 	categoryOf := map[string]string{}
 	for _, d := range s.catalogue.categories {
