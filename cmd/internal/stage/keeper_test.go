@@ -121,6 +121,9 @@ func TestModelIsReplacedBetweenBatches(t *testing.T) {
 		<-time.After(4 * time.Second)
 		b.want(models.Promotion{Number: 2})
 		workers.Wait()
+		synctest.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if d := cmp.Diff([]int64{0, 1, 2}, b.opened); d != "" {
 			t.Error(d)
 		}
