@@ -85,6 +85,10 @@ var retailColumns = [][]string{
 	{"invoicedate"}, {"unitprice", "price"}, {"customerid"}, {"country"},
 }
 
+// ignored is what headers of the same column differ in: a byte order mark and the
+// quotes after it, spaces, and underscores.
+var ignored = strings.NewReplacer("\ufeff", "", `"`, "", " ", "", "_", "")
+
 // readInvoices groups the lines by invoice and customer, in order of time.
 func readInvoices(r io.Reader, sum *RetailSummary) ([]*invoice, error) {
 	c := csv.NewReader(r)
@@ -96,7 +100,7 @@ func readInvoices(r io.Reader, sum *RetailSummary) ([]*invoice, error) {
 	at := make([]int, len(retailColumns))
 	for i, names := range retailColumns {
 		at[i] = slices.IndexFunc(header, func(h string) bool {
-			h = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(h, "\ufeff"), " ", ""))
+			h = strings.ToLower(ignored.Replace(h))
 			return slices.Contains(names, h)
 		})
 		if at[i] < 0 && i != len(retailColumns)-1 {

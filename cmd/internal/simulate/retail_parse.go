@@ -20,7 +20,7 @@ func toUTF8(s string) string {
 	return string(runes)
 }
 
-var retailLayouts = []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04", "1/2/2006 15:04", "1/2/06 15:04"}
+var retailLayouts = []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04", "1/2/2006 15:04", "1/2/2006 15:04:05", "1/2/06 15:04"}
 
 func parseRetailTime(s string) (int64, error) {
 	for _, layout := range retailLayouts {

@@ -45,6 +45,23 @@ C536383,35004C,SET OF 3 COLOURED FLYING DUCKS,-1,2010-12-01 09:49:00,4.65,15311,
 	}
 }
 
+func TestRetailHeadersAndTimesVary(t *testing.T) {
+	const want = `{"event_id":"1","user_id":"7","type":"purchase","ts":"2010-12-01T08:26:00Z","order_id":"1","items":[{"product_id":"22","name":"HEART","price":2.5,"quantity":6}],"total":15,"currency":"GBP","country":"France"}`
+	for _, file := range []string{
+		"InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n1,22,HEART,6,2010-12-01 08:26:00,2.5,7,France\n",
+		"Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country\r\n1,22,HEART,6,2010-12-01T08:26:00,2.50,7.0,France\r\n",
+		"\ufeff\"InvoiceNo\",\"StockCode\",\"Description\",\"Quantity\",\"InvoiceDate\",\"UnitPrice\",\"CustomerID\",\"Country\"\n1,22,HEART,6,12/1/2010 8:26:00,2.5,7,France\n",
+		"customer_id,invoice_no,invoice_date,stock_code,description,quantity,unit_price,country\n7,1,12/1/2010 8:26,22,HEART,6.0,2.5,France\n",
+	} {
+		var got []string
+		if _, err := RetailEvents(strings.NewReader(file), "GBP", func(e Event) error { got = append(got, string(e.Value)); return nil }); err != nil {
+			t.Errorf("%v\n%s", err, file)
+		} else if strings.Join(got, "\n") != want {
+			t.Errorf("got\n%s\nof\n%s", strings.Join(got, "\n"), file)
+		}
+	}
+}
+
 func TestRetailTotalsAreTheFiles(t *testing.T) {
 	dir := os.Getenv("PROFILESTREAM_DATA")
 	if dir == "" {
