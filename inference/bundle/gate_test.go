@@ -37,11 +37,12 @@ func TestRefused(t *testing.T) {
 		gate *eval.Gate
 		want []string // what each reason begins with
 	}{
-		"passed":       {&eval.Gate{Passed: true, Checks: []eval.Check{good}}, nil},
-		"one check":    {&eval.Gate{Checks: []eval.Check{good, bad}}, []string{"bad"}},
-		"a false word": {&eval.Gate{Passed: true, Checks: []eval.Check{bad, good}}, []string{"bad"}},
-		"no checks":    {&eval.Gate{}, []string{"its gate holds no check"}},
-		"not judged":   {nil, []string{"it was not judged"}},
+		"passed":                {&eval.Gate{Passed: true, Checks: []eval.Check{good}}, nil},
+		"one check":             {&eval.Gate{Checks: []eval.Check{good, bad}}, []string{"bad"}},
+		"a false word":          {&eval.Gate{Passed: true, Checks: []eval.Check{bad, good}}, []string{"bad"}},
+		"no checks":             {&eval.Gate{}, []string{"its gate holds no check"}},
+		"a pass without checks": {&eval.Gate{Passed: true}, []string{"its gate holds no check"}},
+		"not judged":            {nil, []string{"it was not judged"}},
 	} {
 		got := judged(t, c.gate).Refused()
 		if len(got) != len(c.want) {

@@ -38,7 +38,7 @@ func (g *Gate) Reasons() []string {
 			out = append(out, c.reason())
 		}
 	}
-	if len(out) == 0 && !g.Passed {
+	if len(out) == 0 && (!g.Passed || len(g.Checks) == 0) {
 		out = append(out, "its gate holds no check that passed")
 	}
 	return out
