@@ -153,6 +153,7 @@ func (f *explainFlags) fromHistory(ctx context.Context, cfg *config.Config, m *h
 	if err != nil {
 		return nil, nil, err
 	}
+	warnRejected(p, f.history, h)
 	if m == nil {
 		_, last := h.Span()
 		end := history.EndOfDay(last)

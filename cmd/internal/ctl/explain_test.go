@@ -33,7 +33,7 @@ func TestExplainTurnsDownWhatItCannotDo(t *testing.T) {
 		"nobody":            {[]string{"bob", "--history", file}, 1, "no such customer"},
 		"not yet":           {[]string{"ann", "--history", file, "--as-of", "2026-03-01"}, 1, "no such customer"},
 		"no bundle":         {[]string{"ann", "--history", file, "--model", t.TempDir()}, 2, "model.dir"},
-		"no user":           {nil, 1, "accepts 1 arg"},
+		"no user":           {nil, 2, "accepts 1 arg"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"profilestream/cmd/internal/training"
 	"profilestream/inference/bundle"
 	"profilestream/inference/eval"
 )
@@ -31,6 +32,9 @@ func printBundle(w io.Writer, b *bundle.Bundle, took time.Duration) error {
 	fmt.Fprintf(w, "judged on %d rows of %d held-out customers, %s of which churn; split by %s\n", e.TestRows, e.TestUsers, digits(e.ChurnRate), e.Split.Words)
 	if took > 0 {
 		fmt.Fprintf(w, "made in %s; the whole report is %s\n", took.Round(time.Second), b.Path(bundle.ReportFile))
+	}
+	if why := e.Notes[training.NoteRejected]; why != "" {
+		fmt.Fprintf(w, "not learnt from: %s\n", why)
 	}
 	if how := e.Notes["effects"]; how != "" {
 		fmt.Fprintf(w, "reasons: %s\n", how)

@@ -76,5 +76,32 @@ sink; this tool sets up what they need and looks at what they did.`,
 	root.PersistentFlags().StringVarP(&s.path, "config", "c", "", "configuration file (YAML); without it defaults and the environment hold")
 	root.PersistentFlags().StringVar(&s.level, "log-level", "warn", "debug, info, warn or error")
 	root.AddCommand(simulate.Command(), topicsCommand(s), migrateCommand(s), modelCommand(s), trainCommand(s), scoreCommand(s), explainCommand(s), demoCommand(s), dlqCommand(s), runCommand(s), doctorCommand(s))
+	strict(root)
 	return root
+}
+
+// strict makes wrong arguments of a command, and of those below it, errors of
+// usage. A command that only has others below it shows its help.
+func strict(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err != nil && !errors.Is(err, errUsage) {
+				err = fmt.Errorf("%w: %s: %w", errUsage, c.CommandPath(), err)
+			}
+			return err
+		}
+	}
+	if c.HasSubCommands() && !c.Runnable() {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%w: unknown command %q for %q", errUsage, args[0], c.CommandPath())
+			}
+			return nil
+		}
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	for _, below := range c.Commands() {
+		strict(below)
+	}
 }

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/spf13/cobra"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/history"
 	"profilestream/cmd/internal/stage"
 	"profilestream/cmd/internal/training"
 	"profilestream/inference/bundle"
@@ -70,7 +72,7 @@ follow, and the same for 90: where the spend lies with that coverage.`,
 }
 
 func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p *bar) (n int, err error) {
-	cutoff, err := parseDates("--as-of", f.asOf)
+	cutoff, err := parseDate("--as-of", f.asOf)
 	if err != nil {
 		return 0, err
 	}
@@ -78,7 +80,8 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	if err != nil {
 		return 0, err
 	}
-	rows, err := h.RowsAsOf(cutoff)
+	warnRejected(p, path, h)
+	rows, err := h.RowsAsOf([]time.Time{cutoff})
 	if err != nil {
 		return 0, err
 	}
@@ -147,6 +150,14 @@ func warnRefused(p *bar, b *bundle.Bundle) {
 	fmt.Fprintf(p.w, "WARNING: the gate REFUSED the bundle %s (%s); its scores are written all the same:\n", b.Dir, b.ID())
 	for _, r := range reasons {
 		fmt.Fprintf(p.w, "  - %s\n", r)
+	}
+}
+
+// warnRejected says which records of a history do not count.
+func warnRejected(p *bar, path string, h *history.History) {
+	if why := h.RejectedWords(); why != "" {
+		p.done()
+		fmt.Fprintf(p.w, "WARNING: %s: %s\n", path, why)
 	}
 }
 

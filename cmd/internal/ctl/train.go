@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ are then fitted, on the other customers, to the tuned encoder.`,
 			o.Windows = ft.windows(o.Seed)
 			b, err := training.Train(cmd.Context(), cfg, o)
 			p.done()
+			if wrong := new(training.OptionError); errors.As(err, &wrong) {
+				err = fmt.Errorf("%w: %w", errUsage, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -118,14 +122,26 @@ func parseDays(flag, s string) (time.Duration, error) {
 	return 0, fmt.Errorf("%w: %s: %q is no duration such as 90d", errUsage, flag, s)
 }
 
+// parseDates reads UTC days that rise, separated by commas.
 func parseDates(flag, s string) ([]time.Time, error) {
 	var out []time.Time
 	for part := range strings.SplitSeq(s, ",") {
-		t, err := time.Parse(time.DateOnly, strings.TrimSpace(part))
+		t, err := parseDate(flag, strings.TrimSpace(part))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %q is no date such as 2011-03-01", errUsage, flag, part)
+			return nil, err
+		}
+		if n := len(out); n > 0 && !t.After(out[n-1]) {
+			return nil, fmt.Errorf("%w: %s: %s does not come after %s", errUsage, flag, part, out[n-1].Format(time.DateOnly))
 		}
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+func parseDate(flag, s string) (time.Time, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		err = fmt.Errorf("%w: %s: %q is no date such as 2011-03-01", errUsage, flag, s)
+	}
+	return t, err
 }

@@ -3,9 +3,11 @@ package history
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -93,6 +95,20 @@ func mainCategory(items []profile.Product) string {
 
 // Len is the number of valid events, duplicates included.
 func (h *History) Len() int { return len(h.events) }
+
+// RejectedWords says how many records are no events, and why; it is empty where
+// all are.
+func (h *History) RejectedWords() string {
+	total, why := int64(0), []string{}
+	for _, reason := range slices.Sorted(maps.Keys(h.Rejected)) {
+		total += h.Rejected[reason]
+		why = append(why, fmt.Sprintf("%s %d", reason, h.Rejected[reason]))
+	}
+	if total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d records are no events: %s", total, strings.Join(why, ", "))
+}
 
 // Span is the time of the first and of the last event.
 func (h *History) Span() (first, last time.Time) {

@@ -54,9 +54,6 @@ const (
 // has seen would flatter every judgement of the heads. It takes rows over.
 func (o *Options) tuneOnWindows(ctx context.Context, h *history.History, rows []arrow.Record) (rest []arrow.Record, note string, err error) {
 	w := o.Windows
-	if !(w.Share > 0 && w.Share < 1) {
-		return rows, "", fmt.Errorf("a share of %v of the customers cannot teach the encoder", w.Share)
-	}
 	teaches := func(user string) bool {
 		return float64(xxh3.HashStringSeed(user, o.Seed^0x656e636f646572))/(1<<64) < w.Share
 	}

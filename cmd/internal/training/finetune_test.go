@@ -139,7 +139,7 @@ func TestWindowExamplesCarryTheirLabels(t *testing.T) {
 func TestTuningNeedsAShare(t *testing.T) {
 	for _, share := range []float64{0, 1, -1} {
 		o := &Options{Windows: &Windows{Share: share}}
-		if _, _, err := o.tuneOnWindows(context.Background(), nil, nil); err == nil {
+		if err := o.check(); flagOf(err) != "--finetune-share" {
 			t.Errorf("a share of %v was taken", share)
 		}
 	}

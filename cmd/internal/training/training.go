@@ -4,6 +4,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +46,35 @@ type Options struct {
 	Progress func(stage string, done, total int)
 }
 
+// OptionError is an option that cannot be followed, by its flag.
+type OptionError struct{ Flag, Reason string }
+
+func (e *OptionError) Error() string { return e.Flag + ": " + e.Reason }
+
+// check finds what is wrong whatever the history.
+func (o *Options) check() error {
+	switch {
+	case o.Folds < 0 || o.Folds == 1:
+		return &OptionError{"--folds", fmt.Sprintf("%d, at least 2", o.Folds)}
+	case o.Rounds < 0:
+		return &OptionError{"--rounds", fmt.Sprintf("%d, at least 1", o.Rounds)}
+	case o.Windows != nil && !(o.Windows.Share > 0 && o.Windows.Share < 1):
+		return &OptionError{"--finetune-share", fmt.Sprintf("a share of %v of the customers cannot teach the encoder", o.Windows.Share)}
+	}
+	return nil
+}
+
+// Notes of the report that speak of what was read.
+const (
+	NoteEncoder  = "encoder"
+	NoteRejected = "rejected" // records that are no events
+)
+
 // Train reads the history, fits the heads and writes the bundle.
 func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	cost := newMeter(o.Progress)
 	o.Progress = cost.step
 	h, err := Load(ctx, cfg, o.History, o.Progress)
@@ -92,11 +120,13 @@ func Train(ctx context.Context, cfg *config.Config, o Options) (b *bundle.Bundle
 	if err != nil {
 		return nil, err
 	}
-	if tuned != "" {
-		res.Report.Notes["encoder"] = tuned
-		if res.JSON, err = res.Report.Encode(); err != nil {
-			return nil, err
+	for name, words := range map[string]string{NoteEncoder: tuned, NoteRejected: h.RejectedWords()} {
+		if words != "" {
+			res.Report.Notes[name] = words
 		}
+	}
+	if res.JSON, err = res.Report.Encode(); err != nil {
+		return nil, err
 	}
 	c := cost.done()
 	texts := enc.Stats()
@@ -129,7 +159,7 @@ func Load(ctx context.Context, cfg *config.Config, path string, progress func(st
 		return nil, err
 	}
 	if h.Len() == 0 {
-		return nil, fmt.Errorf("%s holds no valid event", path)
+		return nil, fmt.Errorf("%s holds no valid event; %s", path, cmp.Or(h.RejectedWords(), "it is empty"))
 	}
 	progress(what, h.Len(), h.Len())
 	return h, nil
@@ -166,7 +196,7 @@ func (o *Options) plan(h *history.History) error {
 		o.Horizon = min(90*day, max(day, (last.Sub(first)/3).Truncate(day)))
 	}
 	if len(o.Cutoffs) > 0 {
-		return nil
+		return o.reach(last)
 	}
 	end := last.Add(time.Millisecond).Add(-o.Horizon).Truncate(day)
 	step := max(day, (end.Sub(first) / 5).Truncate(day))
@@ -177,6 +207,19 @@ func (o *Options) plan(h *history.History) error {
 	}
 	if len(o.Cutoffs) == 0 {
 		return fmt.Errorf("the history from %s to %s is too short for a horizon of %s", first.Format(time.DateOnly), last.Format(time.DateOnly), o.Horizon)
+	}
+	return nil
+}
+
+// reach refuses cut-offs whose horizon the history does not hold: who buys after
+// its end would be taught as one who left. A history seldom ends with an event at
+// its last moment, so a tenth of the horizon may be missing.
+func (o *Options) reach(last time.Time) error {
+	end := last.Truncate(day).Add(day)
+	latest := end.Add(o.Horizon / 10).Add(-o.Horizon).Truncate(day)
+	if c := o.Cutoffs[len(o.Cutoffs)-1]; c.After(latest) {
+		return &OptionError{"--cutoffs", fmt.Sprintf("the horizon of %g days after %s is not in the history, which ends on %s: the last cut-off that it can label is %s",
+			o.Horizon.Hours()/24, c.Format(time.DateOnly), last.Format(time.DateOnly), latest.Format(time.DateOnly))}
 	}
 	return nil
 }
