@@ -25,7 +25,7 @@ ROUNDS ?=
 SEED ?=
 EVENTS ?=
 
-.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults bench lint fuzz sbom vuln clean
+.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults eval bench lint fuzz sbom vuln clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,13 @@ e2e: build setup-tests ## real processes, real Kafka, real ClickHouse engine
 faults: build setup-tests ## the whole fault matrix, about an hour; ONLY=1,5 picks rows, ROUNDS=n soaks, SEED=n
 	FAULTS=full ONLY=$(ONLY) ROUNDS=$(ROUNDS) SEED=$(SEED) EVENTS=$(EVENTS) \
 	  go test -count=1 -v -timeout $(or $(FAULTS_TIMEOUT),12h) -run 'TestFaults$$|TestEachRowCanFail$$' ./e2e/faults
+
+# The same tests in smaller sizes are part of make test.
+eval: build setup-tests ## the models in full: lifetimes, fine-tuning, a real shop, a simulated one; about 15 minutes
+	go test -count=1 -v -run 'TestCDNOW' ./inference/lifetime
+	PROFILESTREAM_FINETUNE=full go test -count=1 -v -timeout 30m -run 'TestDomainsOfRequests|TestReferenceJob|TestFirstSteps' ./inference/finetune
+	E2E_EVAL=full E2E_TRAIN_USERS=$(or $(E2E_TRAIN_USERS),2000) E2E_TRAIN_EVENTS=$(or $(E2E_TRAIN_EVENTS),400000) go test -count=1 -v -timeout 60m \
+	  -run 'TestRetailModel|TestRetailStrangers|TestWhatTheEncoderAdds|TestScoresOnUnseenUsers|TestPromotionUnderLoad' ./e2e
 
 bench: build setup-tests ## benchmarks; figures land in bench/out
 	@mkdir -p bench/out

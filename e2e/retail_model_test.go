@@ -20,8 +20,8 @@ import (
 // full says that the tests of models run in their full sizes: make eval.
 func full() bool { return os.Getenv("E2E_EVAL") == "full" }
 
-// judged is the part of evaluation.json that the tests look at.
-type judged struct {
+// verdict is the part of evaluation.json that the tests look at.
+type verdict struct {
 	TestUsers int `json:"test_users"`
 	Gate      struct {
 		Passed bool              `json:"passed"`
@@ -35,13 +35,13 @@ type judged struct {
 	Groups []struct{ Dimension, Group string } `json:"groups"`
 }
 
-func readJudged(t *testing.T, bundle string) judged {
+func readVerdict(t *testing.T, bundle string) verdict {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(bundle, "evaluation.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var j judged
+	var j verdict
 	if err := json.Unmarshal(b, &j); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestRetailModel(t *testing.T) {
 	}
 	file, out := harness.DataFile(t, name), filepath.Join(t.TempDir(), "bundle")
 	t.Log(profilectl(t, "train", file, "--cutoffs", cutoffs, "--horizon", "90d", "--out", out, "--encoder", encoderDir()))
-	j := readJudged(t, out)
+	j := readVerdict(t, out)
 	if full() && !j.Gate.Passed {
 		t.Error("the gate refuses a model of the whole file")
 	}

@@ -28,7 +28,7 @@ var matrix = []row{
 	{2, "kill -9 of anyone under load", killAnyone, "admission.commit_early", false},
 	{3, "SIGSTOP past the session, SIGCONT", zombie, "windowing.skip_fence", true},
 	{4, "SIGTERM under load", stopAnyone, "admission.commit_early", true},
-	{5, "broker restart, kill -9, failover", failover, "producer.forget_failed", false},
+	{5, "broker restart and kill -9 and failover", failover, "producer.forget_failed", false},
 	{6, "Kafka error codes, fencing", errorCodes, "producer.forget_failed", true},
 	{7, "slow, reset, narrow, silent network", network, "producer.forget_failed", false},
 	{8, "a worker joins or leaves every 2 s", storm, "admission.commit_early", false},
