@@ -24,8 +24,10 @@ every customer as of each cut-off, labels them with what the horizon after it
 brought, and fits churn, value, sentiment and interests. The bundle holds an
 evaluation beside simple baselines, on customers and a time held out.
 
-HISTORY is a folder that profilectl simulate wrote, a clickstream.jsonl or
-purchases.jsonl, or an Online Retail file (.csv, .csv.gz).
+HISTORY is a folder with clickstream and purchases as .jsonl or .parquet, such as
+profilectl simulate writes, one such file, an Online Retail file (.csv, .csv.gz),
+or the word log: the event log of the configured run. A Parquet file has the
+columns kafka_ts (ms or a timestamp), value and, unless its name says it, topic.
 
 With --finetune the encoder itself learns, from a file of texts and labels instead
 of a history: --out becomes an encoder for --encoder. With --finetune-windows it first

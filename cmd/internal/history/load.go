@@ -26,8 +26,9 @@ type line struct {
 	ValueBase64 *string `json:"value_base64"`
 }
 
-// Load reads a history: a folder with clickstream.jsonl and purchases.jsonl, one
-// such file, or an Online Retail file (.csv, .csv.gz).
+// Load reads a history: a folder with files of the topics clickstream and
+// purchases (.jsonl, .parquet), one such file, or an Online Retail file (.csv,
+// .csv.gz).
 func (h *History) Load(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -37,24 +38,28 @@ func (h *History) Load(ctx context.Context, path string) error {
 	case info.IsDir():
 		found := false
 		for _, topic := range []string{simulate.TopicClickstream, simulate.TopicPurchases} {
-			file := filepath.Join(path, topic+".jsonl")
-			if _, err := os.Stat(file); err == nil {
-				found = true
-				if err := h.loadLines(ctx, topic, file); err != nil {
-					return err
+			for _, ending := range []string{".jsonl", ".parquet"} {
+				file := filepath.Join(path, topic+ending)
+				if _, err := os.Stat(file); err == nil {
+					found = true
+					if err := h.Load(ctx, file); err != nil {
+						return err
+					}
 				}
 			}
 		}
 		if !found {
-			return fmt.Errorf("reading a history: %s holds neither clickstream.jsonl nor purchases.jsonl", path)
+			return fmt.Errorf("reading a history: %s holds no clickstream or purchases, as .jsonl or .parquet", path)
 		}
 		return nil
 	case strings.HasSuffix(path, ".csv"), strings.HasSuffix(path, ".csv.gz"), strings.HasSuffix(path, ".gz"):
 		return h.loadRetail(path)
 	case strings.HasSuffix(path, ".jsonl"):
 		return h.loadLines(ctx, strings.TrimSuffix(filepath.Base(path), ".jsonl"), path)
+	case strings.HasSuffix(path, ".parquet"):
+		return h.loadParquet(ctx, path)
 	}
-	return fmt.Errorf("reading a history: %s is no folder, .jsonl, .csv or .csv.gz", path)
+	return fmt.Errorf("reading a history: %s is no folder, .jsonl, .parquet, .csv or .csv.gz", path)
 }
 
 func (h *History) loadRetail(path string) error {

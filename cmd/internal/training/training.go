@@ -4,12 +4,10 @@
 package training
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -145,24 +143,6 @@ func (o *Options) write(res *train.Result, cost *eval.Cost) (*bundle.Bundle, err
 		return nil, err
 	}
 	return bundle.Write(o.Out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Report: page, Cost: spent, Files: stage.EncoderFiles(o.Encoder)})
-}
-
-// Load reads a history and shows its progress.
-func Load(ctx context.Context, cfg *config.Config, path string, progress func(stage string, done, total int)) (*history.History, error) {
-	what := "reading " + filepath.Base(path)
-	progress(what, 0, 1)
-	h, err := history.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if err := h.Load(ctx, path); err != nil {
-		return nil, err
-	}
-	if h.Len() == 0 {
-		return nil, fmt.Errorf("%s holds no valid event; %s", path, cmp.Or(h.RejectedWords(), "it is empty"))
-	}
-	progress(what, h.Len(), h.Len())
-	return h, nil
 }
 
 // dataset labels the rows and gathers the texts that the heads learn from.
