@@ -142,7 +142,7 @@ func newRun(t *testing.T, name string) *run {
 	for _, topic := range r.topics {
 		r.kafka.CreateTopic(topic, inputPartitions[topic[len(name)+1:]])
 	}
-	r.config = harness.WriteFile(t, name+".yaml", fmt.Sprintf(`
+	r.config = harness.WriteFile(&shared, name+".yaml", fmt.Sprintf(`
 run: %s
 kafka: {brokers: ["%s"]}
 input: {topics: [%s]}

@@ -116,7 +116,7 @@ admin: {drain_deadline: 2m}
 func (x *trial) feed(flags []string) {
 	dir := filepath.Join(x.TempDir(), "shop")
 	args := []string{"simulate", "--quiet", "--out", dir, "--seed", fmt.Sprint(x.seed), "--users", fmt.Sprint(max(40, x.events/125)), "--days", fmt.Sprint(feedDays),
-		"--events", fmt.Sprint(x.events + x.events/50), "--late", "0", "--duplicates", "0.01", "--foreign", "0.05", "--poison", "0.001"}
+		"--events", fmt.Sprint(x.events + x.events/5), "--late", "0", "--duplicates", "0.01", "--foreign", "0.05", "--poison", "0.001"}
 	profilectl(x, append(args, flags...)...)
 	f := harness.LoadFeed(x, dir, inputPartitions)
 	all := slices.Concat(f.Clickstream, f.Purchases)

@@ -119,7 +119,14 @@ type Message struct {
 // Send appends messages in order, in blocks of one topic partition.
 func (k *Kafka) Send(msgs []Message) {
 	k.tb.Helper()
-	k.send(msgs, func(err error) { k.tb.Fatal(err) })
+	end := time.Now().Add(20 * time.Second)
+	k.send(msgs, func(err error) {
+		// A topic made just now may not have its leaders yet; nothing was written then.
+		fresh := errors.Is(err, kafka.NotLeaderForPartition) || errors.Is(err, kafka.UnknownTopicOrPartition) || errors.Is(err, kafka.LeaderNotAvailable)
+		if !fresh || time.Now().After(end) {
+			k.tb.Fatal(err)
+		}
+	})
 }
 
 // SendThrough is Send while brokers fail: each block is tried again for up to

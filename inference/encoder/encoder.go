@@ -119,24 +119,17 @@ func Open(c Config) (Encoder, error) {
 	return p, nil
 }
 
-// choosePrecision: bf16 only where the CPU multiplies it in hardware, because
-// elsewhere it is emulated, slower and no more exact.
+// choosePrecision takes f32 unless bf16 is asked for: it is nearly twice as fast
+// but less exact than the 0.9999 of cosine that vectors are held to. Where the CPU
+// does not multiply it in hardware it is refused, for it would be slower, too.
 func choosePrecision(want, runtime string) (string, error) {
-	able := hasBF16() && runtime != ONNXRuntime
-	switch want {
-	case F32:
+	switch {
+	case want != BF16:
 		return F32, nil
-	case BF16:
-		if runtime == ONNXRuntime {
-			return "", fmt.Errorf("bf16 asked for, but onnxruntime encodes in f32 only: %w", ErrUnavailable)
-		}
-		if !able {
-			return "", fmt.Errorf("bf16 asked for, but this CPU has neither avx512_bf16 nor amx_bf16: %w", ErrUnavailable)
-		}
-		return BF16, nil
+	case runtime == ONNXRuntime:
+		return "", fmt.Errorf("bf16 asked for, but onnxruntime encodes in f32 only: %w", ErrUnavailable)
+	case !hasBF16():
+		return "", fmt.Errorf("bf16 asked for, but this CPU has neither avx512_bf16 nor amx_bf16: %w", ErrUnavailable)
 	}
-	if able {
-		return BF16, nil
-	}
-	return F32, nil
+	return BF16, nil
 }
