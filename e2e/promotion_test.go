@@ -169,7 +169,7 @@ func startPromoted(t *testing.T) *promoted {
 // other heads and an encoder of other bytes, and one that was never judged.
 func (p *promoted) makeBundles(from string) {
 	p.t.Helper()
-	passed := []byte(`{"gate":{"passed":true,"samples":1,"level":0.95,"checks":[]}}`)
+	passed := []byte(`{"gate":{"passed":true,"samples":1,"level":0.95,"checks":[{"name":"ahead of recency","metric":"roc_auc","against":"recency","difference":{"value":0.1,"low":0.05,"high":0.15},"judged":"low","limit":0,"passed":true}]}}`)
 	other := filepath.Join(p.t.TempDir(), model.EncoderFile)
 	raw, err := os.ReadFile(filepath.Join(from, model.EncoderFile))
 	if err == nil {

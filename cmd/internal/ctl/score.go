@@ -76,6 +76,15 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	if err != nil {
 		return 0, err
 	}
+	tmp, err := os.CreateTemp(filepath.Dir(f.out), ".scores-*")
+	if err != nil {
+		return 0, fmt.Errorf("--out: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
 	h, err := training.Load(ctx, cfg, path, p.step)
 	if err != nil {
 		return 0, err
@@ -95,15 +104,6 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	}
 	defer func() { err = errors.Join(err, sc.Close()) }()
 	warnRefused(p, sc.Bundle())
-	tmp, err := os.CreateTemp(filepath.Dir(f.out), ".scores-*")
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
 	w := csv.NewWriter(tmp)
 	header := []string{"customer_id", "churn_probability", "value_expected"}
 	extra := f.extra(sc)
@@ -132,6 +132,9 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 		}
 		n += k
 		p.step("scoring", int(min(from+scoreRows, all.NumRows())), int(all.NumRows()))
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("--as-of %s: no customer of %s has a purchase before it", f.asOf, path)
 	}
 	w.Flush()
 	if err := errors.Join(w.Error(), tmp.Chmod(0o644), tmp.Close()); err != nil {
