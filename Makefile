@@ -63,7 +63,7 @@ faults: build setup-tests ## the whole fault matrix, about an hour; ONLY=1,5 pic
 eval: build setup-tests ## the models in full: lifetimes, fine-tuning, a real shop, a simulated one; about 15 minutes
 	go test -count=1 -v -run 'TestCDNOW' ./inference/lifetime
 	PROFILESTREAM_FINETUNE=full go test -count=1 -v -timeout 30m -run 'TestDomainsOfRequests|TestReferenceJob|TestFirstSteps' ./inference/finetune
-	E2E_EVAL=full E2E_TRAIN_USERS=$(or $(E2E_TRAIN_USERS),2000) E2E_TRAIN_EVENTS=$(or $(E2E_TRAIN_EVENTS),400000) go test -count=1 -v -timeout 60m \
+	E2E_EVAL=full E2E_TRAIN_USERS=$(or $(E2E_TRAIN_USERS),3000) E2E_TRAIN_EVENTS=$(or $(E2E_TRAIN_EVENTS),600000) go test -count=1 -v -timeout 60m \
 	  -run 'TestRetailModel|TestRetailStrangers|TestWhatTheEncoderAdds|TestScoresOnUnseenUsers|TestPromotionUnderLoad' ./e2e
 
 bench: build setup-tests ## benchmarks; figures land in bench/out
