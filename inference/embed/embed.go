@@ -28,6 +28,8 @@ type Config struct {
 	BatchTokens int           // of a batch at most, padding included; 4096 (the encoder's best is smaller)
 	CacheMiB    int           // memory of the cache; 0 switches it off
 	CacheDir    string        // folder that keeps vectors between runs; empty: none
+	DiskMiB     int           // size of that folder at most; 2048
+	Warn        func(error)   // told what is wrong with the folder; may be nil
 	Timeout     time.Duration // of a batch; 30 s
 	Failures    uint32        // consecutive failed calls that open the breaker; 3
 	OpenFor     time.Duration // until an open breaker lets one call through; 5 s
@@ -36,6 +38,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	setDefault(&c.MaxTokens, token.MaxTokens)
 	setDefault(&c.BatchTokens, 4096)
+	setDefault(&c.DiskMiB, 2048)
 	setDefault(&c.Timeout, 30*time.Second)
 	setDefault(&c.Failures, 3)
 	setDefault(&c.OpenFor, 5*time.Second)
@@ -58,6 +61,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("model.batch_tokens: %d is outside %d..%d", c.BatchTokens, token.MaxTokens, 1<<20)
 	case c.CacheMiB < 0 || c.CacheMiB > 1<<20:
 		return fmt.Errorf("model.cache_mib: %d is outside 0..%d", c.CacheMiB, 1<<20)
+	case c.DiskMiB < 1 || c.DiskMiB > 1<<20:
+		return fmt.Errorf("model.cache_disk_mib: %d is outside 1..%d", c.DiskMiB, 1<<20)
 	case c.CacheDir != "" && c.Model == "":
 		return errors.New("model.cache_dir: vectors on disk need the identity of the weights")
 	case c.Timeout < 0 || c.OpenFor < 0:
@@ -79,6 +84,7 @@ type Embedder struct {
 }
 
 // New makes an Embedder over a tokenizer and an encoder, which stay the caller's to close.
+// A folder that cannot be used is no error: vectors are then kept in memory only.
 func New(cfg Config, tok Tokenizer, enc encoder.Encoder) (*Embedder, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -88,8 +94,8 @@ func New(cfg Config, tok Tokenizer, enc encoder.Encoder) (*Embedder, error) {
 	e.cache = newCache(int64(cfg.CacheMiB)<<20, enc.Dim())
 	if cfg.CacheDir != "" {
 		var err error
-		if e.disk, err = openStore(cfg.CacheDir, e.salt, enc.Dim()); err != nil {
-			return nil, err
+		if e.disk, err = openStore(cfg.CacheDir, e.salt, enc.Dim(), int64(cfg.DiskMiB)<<20, cfg.Warn); err != nil {
+			e.warn(fmt.Errorf("working without embeddings on disk: %w", err))
 		}
 	}
 	e.breaker = gobreaker.NewCircuitBreaker[[][]float32](gobreaker.Settings{
@@ -190,7 +196,15 @@ func (e *Embedder) toDisk(misses []miss, vectors [][]float32) {
 		keys[i] = m.key
 	}
 	if err := e.disk.put(keys, vectors); err != nil {
-		e.count.diskErrors.Add(1)
+		if e.count.diskErrors.Add(1) == 1 {
+			e.warn(err)
+		}
+	}
+}
+
+func (e *Embedder) warn(err error) {
+	if e.cfg.Warn != nil {
+		e.cfg.Warn(err)
 	}
 }
 

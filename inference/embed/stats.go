@@ -35,6 +35,7 @@ type Stats struct {
 	EncodeTime                     time.Duration
 	CacheEntries                   int
 	CacheBytes                     int64
+	DiskBytes                      int64  // of this model's vectors
 	BreakerState                   string // closed, half-open, open
 }
 
@@ -49,7 +50,9 @@ func (e *Embedder) Stats() Stats {
 	}
 	s.DiskHits, s.DiskErrors = e.count.disk.Load(), e.count.diskErrors.Load()
 	if e.disk != nil {
-		s.DiskErrors += e.disk.brokenRecords()
+		var broken uint64
+		s.DiskBytes, broken = e.disk.size()
+		s.DiskErrors += broken
 	}
 	s.CacheEntries, s.CacheBytes, s.Evictions = e.cache.stats()
 	return s

@@ -11,7 +11,7 @@ import (
 
 func openTestStore(t *testing.T, dir string) *store {
 	t.Helper()
-	s, err := openStore(dir, []byte("model\x00version"), 3)
+	s, err := openStore(dir, []byte("model\x00version"), 3, 1<<20, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +44,11 @@ func TestStoreGoldenBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "PSVEC\x001\n\x03\x00\x00\x00"
-	if string(b[:len(want)]) != want || len(b) != storeHeader+16+12+4 {
+	if string(b[:len(want)]) != want || len(b) != segmentHeader+16+12+4 {
 		t.Errorf("file of %d bytes begins with %q", len(b), b[:len(want)])
 	}
 	record := "\x01" + string(make([]byte, 15)) + "\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40"
-	if got := string(b[storeHeader : storeHeader+len(record)]); got != record {
+	if got := string(b[segmentHeader : segmentHeader+len(record)]); got != record {
 		t.Errorf("record %x, want %x", got, record)
 	}
 }
@@ -69,7 +69,7 @@ func TestStoreIsSharedAndSurvives(t *testing.T) {
 			}
 		}
 	}
-	if info, _ := os.Stat(storeFile(t, dir)); info.Size() != int64(storeHeader)+3*a.recordLen() {
+	if info, _ := os.Stat(storeFile(t, dir)); info.Size() != int64(segmentHeader)+3*a.recordLen() {
 		t.Errorf("file has %d bytes: a key was written twice", info.Size())
 	}
 }
@@ -80,7 +80,7 @@ func TestStoreDamage(t *testing.T) {
 		left   int // vectors that are still there
 	}{
 		"torn tail":    {func(b []byte) []byte { return b[:len(b)-5] }, 2},
-		"flipped bit":  {func(b []byte) []byte { b[storeHeader+20] ^= 1; return b }, 2},
+		"flipped bit":  {func(b []byte) []byte { b[segmentHeader+20] ^= 1; return b }, 2},
 		"other format": {func(b []byte) []byte { b[0] = 'X'; return b }, 0},
 		"cut header":   {func(b []byte) []byte { return b[:10] }, 0},
 		"empty":        {func([]byte) []byte { return nil }, 0},
@@ -123,17 +123,115 @@ func TestStoreDamage(t *testing.T) {
 	}
 }
 
-func TestStoreLimit(t *testing.T) {
+// TestStoreEvictsTheOldest fills a folder many times over: it stays within its
+// limit, what was put last is there, what was put first is not, and a folder that
+// another model has filled makes room.
+func TestStoreEvictsTheOldest(t *testing.T) {
 	dir := t.TempDir()
 	s := openTestStore(t, dir)
-	s.limit = int64(storeHeader) + s.recordLen()
-	for i := range storeKeys {
-		if err := s.put(storeKeys[i:i+1], storeVectors[i:i+1]); err != nil {
-			t.Fatal(err)
+	record := s.recordLen()
+	s.limit = segmentsInFolder * (int64(segmentHeader) + 10*record)
+	other, err := openStore(dir, []byte("other"), 3, s.limit, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.close() }()
+	key := func(i int) Key { return Key{byte(i), byte(i >> 8), 1} }
+	fill := func(s *store, from, n int) {
+		t.Helper()
+		for i := from; i < from+n; i += 7 {
+			var keys []Key
+			var vectors [][]float32
+			for k := i; k < i+7; k++ {
+				keys, vectors = append(keys, key(k)), append(vectors, []float32{float32(k), 0, 0})
+			}
+			if err := s.put(keys, vectors); err != nil {
+				t.Fatal(err)
+			}
+			if all, err := listSegments(dir, ""); err != nil || folderBytes(all) > s.limit {
+				t.Fatalf("the folder has %d bytes, its limit is %d; %v", folderBytes(all), s.limit, err)
+			}
 		}
 	}
-	if got := s.get(storeKeys); got[0] == nil || got[1] != nil {
-		t.Errorf("a full store holds %v", got)
+	held := func(s *store, n int) (out []int) {
+		for i := range n {
+			if v := s.get([]Key{key(i)})[0]; v != nil {
+				if v[0] != float32(i) {
+					t.Fatalf("key %d has %v", i, v)
+				}
+				out = append(out, i)
+			}
+		}
+		return out
+	}
+	fill(other, 0, 700)
+	fill(s, 0, 700)
+	got := held(s, 700)
+	if len(got) < 60 || len(got) > 80 || got[len(got)-1] != 699 || got[0] != 700-len(got) {
+		t.Errorf("%d vectors are left, from %d to %d", len(got), got[0], got[len(got)-1])
+	}
+	if left := held(other, 700); len(left) != 0 {
+		t.Errorf("%d vectors of the model that rests are left", len(left))
+	}
+}
+
+func folderBytes(all []file) (n int64) {
+	for _, f := range all {
+		n += f.bytes
+	}
+	return n
+}
+
+// TestFolderIsDeletedAtWork deletes the folder, then a file of it, under two
+// processes: both work on, and share again what comes after.
+func TestFolderIsDeletedAtWork(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "vectors")
+	var warned []error
+	a := openTestStore(t, dir)
+	a.warn = func(err error) { warned = append(warned, err) }
+	b := openTestStore(t, dir)
+	for name, remove := range map[string]func() error{
+		"the folder": func() error { return os.RemoveAll(dir) },
+		"a file":     func() error { return os.Remove(storeFile(t, dir)) },
+	} {
+		if err := a.put(storeKeys, storeVectors); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []*store{a, b} {
+			if v := s.get(storeKeys)[0]; v != nil {
+				t.Errorf("%s is gone and gave %v", name, v)
+			}
+		}
+		if err := a.put(storeKeys[:1], storeVectors[:1]); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := b.put(storeKeys[1:], storeVectors[1:]); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, v := range a.get(storeKeys) {
+			if !slices.Equal(v, storeVectors[i]) {
+				t.Errorf("after %s went key %d has %v", name, i, v)
+			}
+		}
+	}
+	if len(warned) != 1 {
+		t.Errorf("warnings: %v", warned)
+	}
+}
+
+// TestUnusableFolderIsNoError: the embedder works in memory and says so.
+func TestUnusableFolderIsNoError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var warned []error
+	e := newTest(t, Config{Model: "m", CacheMiB: 1, CacheDir: file, Warn: func(err error) { warned = append(warned, err) }}, &recorder{})
+	if _, err := e.Embed(t.Context(), []string{"a"}); err != nil || len(warned) != 1 {
+		t.Errorf("%v; warnings: %v", err, warned)
 	}
 }
 

@@ -98,6 +98,8 @@ type Model struct {
 	Timeout time.Duration `koanf:"timeout"`
 	// CacheDir keeps embeddings on disk between runs; empty: memory only.
 	CacheDir string `koanf:"cache_dir"`
+	// CacheDiskMiB bounds CacheDir; the oldest embeddings make room.
+	CacheDiskMiB int `koanf:"cache_disk_mib"`
 }
 
 // ClickHouse says where the profiles are kept.
@@ -134,7 +136,7 @@ func Default() Config {
 			MaxEventsUserDay: 100_000, Currency: "GBP", Rates: map[string]string{},
 			StateCacheMiB: 1024, RestoreMiBPerSecond: 256,
 		},
-		Model: Model{Dir: "models/current", Device: "cpu", Runtime: "auto", Precision: "auto", BatchTokens: 4096, CacheMiB: 256, Timeout: 30 * time.Second},
+		Model: Model{Dir: "models/current", Device: "cpu", Runtime: "auto", Precision: "auto", BatchTokens: 4096, CacheMiB: 256, CacheDiskMiB: 2048, Timeout: 30 * time.Second},
 		ClickHouse: ClickHouse{
 			Addr: []string{"127.0.0.1:8123"}, Protocol: "http", Database: "profilestream",
 			BatchRows: 20_000, BatchInterval: time.Second,

@@ -143,6 +143,7 @@ func (m *Model) check(k *checker) {
 	k.between(m.BatchTokens, 128, 1<<20, "model.batch_tokens")
 	k.between(m.Threads, 0, 256, "model.threads")
 	k.between(m.CacheMiB, 0, 1<<20, "model.cache_mib")
+	k.between(m.CacheDiskMiB, 16, 1<<20, "model.cache_disk_mib")
 	k.lasting(m.Timeout, 100*time.Millisecond, time.Hour, "model.timeout")
 }
 

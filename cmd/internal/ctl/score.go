@@ -19,6 +19,7 @@ import (
 	"profilestream/cmd/internal/stage"
 	"profilestream/cmd/internal/training"
 	"profilestream/inference/bundle"
+	"profilestream/inference/embed"
 	"profilestream/schemas"
 )
 
@@ -28,6 +29,7 @@ const scoreRows = 1024
 type scoreFlags struct {
 	model, asOf, out string
 	tasks, intervals bool
+	encoder          embed.Stats // what the encoder was asked
 }
 
 func scoreCommand(s *shared) *cobra.Command {
@@ -57,7 +59,8 @@ follow, and the same for 90: where the spend lies with that coverage.`,
 			n, err := f.run(cmd.Context(), cfg, args[0], p)
 			p.done()
 			if err == nil {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d customers scored as of %s\n", f.out, n, f.asOf)
+				e := f.encoder
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d customers scored as of %s\n%d texts: %d encoded, %d found on disk, %d in memory\n", f.out, n, f.asOf, e.Texts, e.Misses, e.DiskHits, e.Hits)
 			}
 			return err
 		},
@@ -140,6 +143,7 @@ func (f *scoreFlags) run(ctx context.Context, cfg *config.Config, path string, p
 	if err := errors.Join(w.Error(), tmp.Chmod(0o644), tmp.Close()); err != nil {
 		return 0, err
 	}
+	f.encoder = sc.Encoder.Stats()
 	return n, os.Rename(tmp.Name(), f.out)
 }
 

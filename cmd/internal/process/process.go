@@ -79,6 +79,7 @@ func Main(p Program, args []string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return ExitConfig
 	}
+	slog.SetDefault(env.Log)
 	srv, err := admin.Listen(env.Config.Admin.Listen, token, env.Metrics, env.Health)
 	if err != nil {
 		env.Log.Error("cannot start", "error", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -42,7 +43,10 @@ func OpenEncoder(m config.Model, dir, id string) (*Encoder, error) {
 	if err != nil {
 		return nil, errors.Join(err, tok.Close())
 	}
-	e, err := embed.New(embed.Config{Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB, CacheDir: m.CacheDir, Timeout: m.Timeout}, tok, faulty{enc})
+	e, err := embed.New(embed.Config{
+		Model: id, BatchTokens: m.BatchTokens, CacheMiB: m.CacheMiB, CacheDir: m.CacheDir, DiskMiB: m.CacheDiskMiB, Timeout: m.Timeout,
+		Warn: func(err error) { slog.Warn("embeddings on disk", "error", err) },
+	}, tok, faulty{enc})
 	if err != nil {
 		return nil, errors.Join(err, tok.Close(), enc.Close())
 	}
@@ -191,6 +195,9 @@ func registerEncoder(r prometheus.Registerer, stats func() embed.Stats) {
 	stat("cache_hits_total", "Texts found in the embedding cache.", true, func(s embed.Stats) float64 { return float64(s.Hits) })
 	stat("cache_misses_total", "Texts that had to be encoded.", true, func(s embed.Stats) float64 { return float64(s.Misses) })
 	stat("cache_bytes", "Memory of the embedding cache.", false, func(s embed.Stats) float64 { return float64(s.CacheBytes) })
+	stat("cache_disk_hits_total", "Texts found on disk (model.cache_dir).", true, func(s embed.Stats) float64 { return float64(s.DiskHits) })
+	stat("cache_disk_errors_total", "Failed writes to model.cache_dir, and damaged records of it.", true, func(s embed.Stats) float64 { return float64(s.DiskErrors) })
+	stat("cache_disk_bytes", "Bytes of this encoder's embeddings in model.cache_dir.", false, func(s embed.Stats) float64 { return float64(s.DiskBytes) })
 	stat("encoder_batches_total", "Batches encoded.", true, func(s embed.Stats) float64 { return float64(s.Batches) })
 	stat("encoder_tokens_total", "Tokens encoded, without padding.", true, func(s embed.Stats) float64 { return float64(s.Tokens) })
 	stat("encoder_seconds_total", "Time spent encoding, over all sessions.", true, func(s embed.Stats) float64 { return s.EncodeTime.Seconds() })

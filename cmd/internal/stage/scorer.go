@@ -51,6 +51,8 @@ func Score(ctx context.Context, env *process.Env) (err error) {
 			live: a.Topic == t.Windows, stopping: reading.Done(), out: newMessageWriter(c, t.Scored, a.Partition), next: a.Committed,
 		}, a.Committed, nil
 	})
+	s := seat.encoderStats()
+	env.Log.Info("scored", "texts", s.Texts, "encoded", s.Misses, "from_memory", s.Hits, "from_disk", s.DiskHits, "encoder_seconds", s.EncodeTime.Seconds())
 	return wrap("scoring", err)
 }
 

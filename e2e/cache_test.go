@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"profilestream/e2e/harness"
+)
+
+// encoded is what a scorer says when it stops.
+type encoded struct {
+	Msg            string
+	Texts, Encoded int64
+	FromDisk       int64   `json:"from_disk"`
+	EncoderSeconds float64 `json:"encoder_seconds"`
+}
+
+// TestSecondReplayEncodesNothing replays one history twice with embeddings kept on
+// disk: the second time the encoder is asked for under 1 % of the texts, and every
+// score and embedding is the same, bit for bit.
+func TestSecondReplayEncodesNothing(t *testing.T) {
+	feed, _ := simulated(t, "--users", "300", "--events", "20000", "--days", "40", "--late", "0", "--poison", "0", "--seed", "77")
+	dir := filepath.Join(t.TempDir(), "embeddings")
+	first, again := newRun(t, "first"), newRun(t, "again")
+	a, b := first.replay(feed, dir), again.replay(feed, dir)
+	t.Logf("first replay: %d texts, %d encoded in %.1f s; second: %d texts, %d encoded in %.2f s, %d found on disk",
+		a.Texts, a.Encoded, a.EncoderSeconds, b.Texts, b.Encoded, b.EncoderSeconds, b.FromDisk)
+	if a.Encoded < 1000 || 100*b.Encoded >= a.Encoded {
+		t.Errorf("the second replay encoded %d texts, the first %d: want under 1 %%", b.Encoded, a.Encoded)
+	}
+	sameDigests(t, first, again)
+	sameScores(t, first, again)
+}
+
+// replay sends a feed and works it off through to the tables.
+func (r *run) replay(feed *harness.Feed, cache string) (e encoded) {
+	r.t.Helper()
+	named := r.named(feed)
+	r.kafka.Send(append(named.Clickstream, named.Purchases...))
+	env := []string{"PROFILESTREAM_MODEL_CACHE_DIR=" + cache}
+	harness.Start(r.t, "ingest", r.config, nil, "-drain", "-until", shopStart.AddDate(0, 0, 43).Format(time.RFC3339)).MustExit(0, limit)
+	scorer := harness.Start(r.t, "scorer", r.config, env, "-force", "-drain")
+	scorer.MustExit(0, limit)
+	harness.Start(r.t, "sink", r.config, nil, "-drain").MustExit(0, limit)
+	for line := range strings.Lines(scorer.Log()) {
+		if strings.Contains(line, `"msg":"scored"`) {
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				r.t.Fatal(err)
+			}
+			return e
+		}
+	}
+	r.t.Fatalf("the scorer of run %s does not say what it encoded", r.name)
+	return e
+}
+
+// sameScores compares every score and embedding of two runs' rows.
+func sameScores(t *testing.T, a, b *run) {
+	t.Helper()
+	const columns = "churn_probability, churn_band, value_expected, value_band, interests, sentiment, reasons, embedding, degraded, model_version"
+	for _, view := range []string{"profiles_latest", "profile_days"} {
+		rows := a.engine.Rows(t, fmt.Sprintf(`SELECT count(), uniqExact(model), countIf(n != 2) FROM
+			(SELECT user_id, as_of, any(model_version) AS model, count() AS n
+			FROM (SELECT * FROM %[1]s.%[3]s UNION ALL SELECT * FROM %[2]s.%[3]s)
+			GROUP BY user_id, as_of, cityHash64(%[4]s))`, a.database(), b.database(), view, columns))
+		if len(rows) != 1 || rows[0][0] == "0" || rows[0][1] != "1" || rows[0][2] != "0" {
+			t.Fatalf("%s of runs %s and %s: rows, models, rows with unequal scores = %v", view, a.name, b.name, rows)
+		}
+		t.Logf("%s: %s rows with equal scores", view, rows[0][0])
+	}
+}
