@@ -10,6 +10,7 @@ import (
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
+	"profilestream/inference/stability"
 	"profilestream/inference/text"
 )
 
@@ -25,6 +26,32 @@ func model() *heads.Model {
 		Standard: &features.Standard{Mean: make([]float64, n), Inverse: make([]float64, n)},
 		Text:     &heads.Projection{Dim: 4, Weights: make([]float32, 8), Bias: make([]float32, 2)},
 		Full:     set(n + 2), Numeric: set(n),
+	}
+}
+
+// TestReference: a bundle keeps the reference of drift, is another bundle with it,
+// and a reference that does not fit is refused.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	plain := write(t, filepath.Join(t.TempDir(), "b"))
+	if plain.Reference != nil {
+		t.Error("a bundle without a reference has one")
+	}
+	raw, err := stability.New(nil, nil, nil, 90).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Contents{Heads: model(), Evaluation: []byte("{}"), Reference: raw, Files: map[string]string{EncoderFile: plain.Path(EncoderFile), TokenizerFile: plain.Path(TokenizerFile)}}
+	b, err := Write(filepath.Join(t.TempDir(), "b"), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Reference == nil || b.Reference.HorizonDays != 90 || b.ID() == plain.ID() {
+		t.Errorf("bundle %s has the reference %v; without it is %s", b.ID(), b.Reference, plain.ID())
+	}
+	c.Reference = bytes.Replace(raw, []byte(`"format":1`), []byte(`"format":2`), 1)
+	if _, err := Write(filepath.Join(t.TempDir(), "b"), c); err == nil || !strings.Contains(err.Error(), ReferenceFile) {
+		t.Errorf("a reference of another format gave %v", err)
 	}
 }
 

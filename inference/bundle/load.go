@@ -9,6 +9,7 @@ import (
 
 	"profilestream/inference/features"
 	"profilestream/inference/heads"
+	"profilestream/inference/stability"
 	"profilestream/inference/text"
 )
 
@@ -18,6 +19,8 @@ type Bundle struct {
 	Manifest   *Manifest
 	Heads      *heads.Model
 	Evaluation json.RawMessage
+	// Reference is how features and scores lay in training; nil: not known.
+	Reference *stability.Reference
 
 	refused []string
 	forced  bool
@@ -84,7 +87,24 @@ func Load(dir string) (*Bundle, error) {
 	if b.Evaluation, err = os.ReadFile(b.Path(EvaluationFile)); err != nil {
 		return nil, fmt.Errorf("loading bundle: %w", err)
 	}
+	if err := b.readReference(); err != nil {
+		return nil, err
+	}
 	return b, b.judge()
+}
+
+func (b *Bundle) readReference() error {
+	if _, ok := b.Manifest.Files[ReferenceFile]; !ok {
+		return nil
+	}
+	raw, err := os.ReadFile(b.Path(ReferenceFile))
+	if err != nil {
+		return fmt.Errorf("loading bundle: %w", err)
+	}
+	if b.Reference, err = stability.Decode(raw); err != nil {
+		return fmt.Errorf("loading bundle: %s: %w", ReferenceFile, err)
+	}
+	return nil
 }
 
 func readManifest(dir string) (*Manifest, error) {

@@ -21,6 +21,7 @@ const (
 	EvaluationFile = "evaluation.json"
 	ReportFile     = "evaluation.html"
 	CostFile       = "cost.json"
+	ReferenceFile  = "reference.json" // of drift; bundles of older versions have none
 )
 
 // FormatVersion is the version of the manifest. Another one is refused.

@@ -16,6 +16,7 @@ import (
 type Contents struct {
 	Heads      *heads.Model
 	Evaluation []byte // JSON
+	Reference  []byte // JSON; empty: drift from this bundle's training is unknown
 	Report     []byte // HTML; may be empty
 	Cost       []byte // JSON; may be empty
 	// Files maps names in the bundle to files that are linked (copied where the
@@ -69,6 +70,9 @@ func fill(tmp string, c Contents) error {
 		}
 	}
 	blobs := map[string][]byte{HeadsFile: encoded, EvaluationFile: c.Evaluation}
+	if len(c.Reference) > 0 {
+		blobs[ReferenceFile] = c.Reference
+	}
 	m := &Manifest{Format: FormatVersion, FeatureHash: c.Heads.FeatureHash, Dim: c.Heads.Dim, Files: map[string]File{}}
 	for name, b := range blobs {
 		if err := writeSynced(filepath.Join(tmp, name), b); err != nil {

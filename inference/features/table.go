@@ -191,6 +191,16 @@ func (t *Table) Value(feature, i int) float64 {
 	return c.at(i)
 }
 
+// Age is how long before as_of a feature that is a time lies, in days; NaN where it
+// is NULL.
+func (t *Table) Age(feature, i int) float64 {
+	c := &t.cols[feature]
+	if c.null(i) {
+		return math.NaN()
+	}
+	return t.days(c, i)
+}
+
 // Raw writes the inputs of row i, not standardised, to dst (len(Inputs));
 // missing values are NaN, the lifetime inputs too where life is nil. It serves
 // training.

@@ -22,6 +22,7 @@ type learnt struct {
 	withText heads.Set
 	textUsed bool
 	bestF1   float64 // the probability from which calling rows churners has the best F1
+	held     *held   // what the folds said of the rows
 }
 
 // fit makes a model of the rows: standardisation, text components, both sets of
@@ -70,7 +71,7 @@ func (s *sample) fit(ctx context.Context, rows []int, o *Options, step func()) (
 			m.Full, held = l.withText, full
 		}
 	}
-	m.Bands, l.bestF1 = held.bands(), eval.BestF1(held.churn, t.churn)
+	m.Bands, l.bestF1, l.held = held.bands(), eval.BestF1(held.churn, t.churn), held
 	return l, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"profilestream/inference/eval"
 	"profilestream/inference/heads"
+	"profilestream/inference/stability"
 )
 
 // Result is a trained model and its evaluation.
@@ -15,6 +16,9 @@ type Result struct {
 	Model  *heads.Model
 	Report *eval.Report
 	JSON   []byte // evaluation.json
+	// Reference is how the rows' features lie, and their scores by models that did
+	// not see their customers.
+	Reference *stability.Reference
 }
 
 // defaultHorizon is the horizon of the contract's value.
@@ -81,7 +85,8 @@ func Train(ctx context.Context, d Dataset, o Options) (*Result, error) {
 	if err := m.Validate(); err != nil {
 		return nil, fmt.Errorf("training: %w", err)
 	}
-	return finish(m.Model, report)
+	ref := stability.New(s.tables, m.held.churn, m.held.value, max(1, int(o.horizon/(24*time.Hour))))
+	return finish(m.Model, report, ref)
 }
 
 func counter(o *Options, stage string) func() {
@@ -89,8 +94,8 @@ func counter(o *Options, stage string) func() {
 	return func() { n++; o.Progress(stage, n, total) }
 }
 
-func finish(m *heads.Model, r *eval.Report) (*Result, error) {
-	out := &Result{Model: m, Report: r}
+func finish(m *heads.Model, r *eval.Report, ref *stability.Reference) (*Result, error) {
+	out := &Result{Model: m, Report: r, Reference: ref}
 	var err error
 	out.JSON, err = r.Encode()
 	return out, err

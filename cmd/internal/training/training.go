@@ -143,7 +143,11 @@ func (o *Options) write(res *train.Result, cost *eval.Cost) (*bundle.Bundle, err
 	if err != nil {
 		return nil, err
 	}
-	return bundle.Write(o.Out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Report: page, Cost: spent, Files: stage.EncoderFiles(o.Encoder)})
+	reference, err := res.Reference.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Write(o.Out, bundle.Contents{Heads: res.Model, Evaluation: res.JSON, Reference: reference, Report: page, Cost: spent, Files: stage.EncoderFiles(o.Encoder)})
 }
 
 // dataset labels the rows and gathers the texts that the heads learn from.
