@@ -2,7 +2,9 @@ package bundle
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -91,6 +93,28 @@ func Load(dir string) (*Bundle, error) {
 		return nil, err
 	}
 	return b, b.judge()
+}
+
+// ReadReference reads the reference of drift of the bundle id in dir, and verifies
+// no other file. The error is fs.ErrNotExist where dir holds another bundle, or one
+// without a reference.
+func ReadReference(dir, id string) (*stability.Reference, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	want, ok := m.Files[ReferenceFile]
+	if m.ID != id || !ok {
+		return nil, fmt.Errorf("%s: no reference of bundle %s: %w", dir, id, fs.ErrNotExist)
+	}
+	b := &Bundle{Dir: dir, Manifest: m}
+	if got, err := hashFile(b.Path(ReferenceFile)); err != nil || got != want {
+		return nil, errors.Join(err, fmt.Errorf("loading bundle: %s is not what the manifest says", b.Path(ReferenceFile)))
+	}
+	if err := b.readReference(); err != nil {
+		return nil, err
+	}
+	return b.Reference, nil
 }
 
 func (b *Bundle) readReference() error {

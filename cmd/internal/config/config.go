@@ -110,9 +110,11 @@ type ClickHouse struct {
 	BatchRows        int           `koanf:"batch_rows"`
 	BatchInterval    time.Duration `koanf:"batch_interval"`
 	HistoryEmbedding bool          `koanf:"history_embedding"`
-	User             string        `koanf:"user"`
-	PasswordFile     string        `koanf:"password_file"`
-	TLS              TLS           `koanf:"tls"`
+	// WatchInterval is how often drift and quality of the models are computed; 0: never.
+	WatchInterval time.Duration `koanf:"watch_interval"`
+	User          string        `koanf:"user"`
+	PasswordFile  string        `koanf:"password_file"`
+	TLS           TLS           `koanf:"tls"`
 }
 
 // Admin is the port for metrics and health, and the time a drain may take.
@@ -139,7 +141,7 @@ func Default() Config {
 		Model: Model{Dir: "models/current", Device: "cpu", Runtime: "auto", Precision: "auto", BatchTokens: 4096, CacheMiB: 256, CacheDiskMiB: 2048, Timeout: 30 * time.Second},
 		ClickHouse: ClickHouse{
 			Addr: []string{"127.0.0.1:8123"}, Protocol: "http", Database: "profilestream",
-			BatchRows: 20_000, BatchInterval: time.Second,
+			BatchRows: 20_000, BatchInterval: time.Second, WatchInterval: time.Hour,
 		},
 		Admin: Admin{Listen: "127.0.0.1:9100", DrainDeadline: time.Minute},
 	}

@@ -156,6 +156,7 @@ func (c *ClickHouse) check(k *checker) {
 	k.that(databaseName.MatchString(c.Database) && c.Database != "default", "clickhouse.database", "%q is not a name of letters, digits and underscores other than default", c.Database)
 	k.between(c.BatchRows, 1, 1_000_000, "clickhouse.batch_rows")
 	k.lasting(c.BatchInterval, 10*time.Millisecond, 10*time.Minute, "clickhouse.batch_interval")
+	k.that(c.WatchInterval == 0 || c.WatchInterval >= time.Second, "clickhouse.watch_interval", "%s is neither 0 (never) nor at least 1s", c.WatchInterval)
 	k.file(c.PasswordFile, "clickhouse.password_file")
 	k.tls(c.TLS, "clickhouse.tls")
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"profilestream/cmd/internal/process"
+	"profilestream/cmd/internal/watch"
 	"profilestream/stream"
 	"profilestream/stream/clickhouse"
 )
@@ -67,7 +68,11 @@ func Sink(ctx context.Context, env *process.Env) error {
 	// The writer outlives the group, whose last flush needs it.
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	watcher := watch.New(cfg, ch, env.Metrics, env.Log)
 	g, groupCtx := errgroup.WithContext(ctx)
+	if !env.Drain {
+		g.Go(func() error { watcher.Run(groupCtx); return nil })
+	}
 	g.Go(func() error {
 		if err := writer.Run(writing); !errors.Is(err, context.Canceled) {
 			return wrap("writing to ClickHouse", err)
@@ -82,6 +87,9 @@ func Sink(ctx context.Context, env *process.Env) error {
 			}
 			return &divertedSink{writer: writer, late: a.Topic == t.Late, acks: acks{done: a.Committed}}, a.Committed, nil
 		})
+		if err == nil && env.Drain && cfg.ClickHouse.WatchInterval > 0 {
+			watcher.Try(ctx, false)
+		}
 		return wrap("sinking", err)
 	})
 	return g.Wait()
