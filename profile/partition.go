@@ -15,6 +15,9 @@ type Config struct {
 	// KeepRepeats switches off both rules that drop what comes again (source position, event id),
 	// for the tests that must see a repeat counted twice.
 	KeepRepeats bool
+	// Erased says that an event lies below the erasure of its user: it leaves no trace but its
+	// count. nil: no event does.
+	Erased func(e *Event) bool
 }
 
 // Bounds of a configuration.
@@ -178,9 +181,16 @@ func (p *LogPartition) event(offset int64, e *Event) error {
 	}
 	s.seen = e.Offset
 	day := dayOf(e.TimeMillis)
-	if day <= p.closed {
+	erased := p.cfg.Erased != nil && p.cfg.Erased(e)
+	switch {
+	case day <= p.closed:
 		s.late++
-		p.divert(ReasonLate, e)
+		if !erased {
+			p.divert(ReasonLate, e)
+		}
+		return nil
+	case erased: // counted as if it had come before the erasure
+		s.applied++
 		return nil
 	}
 	u, err := p.find(e.User)

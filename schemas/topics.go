@@ -4,6 +4,10 @@ package schemas
 // one record a run.
 const ModelsTopic = "profile.models"
 
+// ErasuresTopic is the compacted topic of the erasures of all runs, one record a
+// user, under a keyed hash of the id.
+const ErasuresTopic = "profile.erasures"
+
 // MaxPromotion is the largest promotion number of a run: a row version has 19
 // bits for it.
 const MaxPromotion = 1<<19 - 1
