@@ -21,6 +21,7 @@ type Config struct {
 	Profile    Profile    `koanf:"profile"`
 	Model      Model      `koanf:"model"`
 	ClickHouse ClickHouse `koanf:"clickhouse"`
+	Privacy    Privacy    `koanf:"privacy"`
 	Admin      Admin      `koanf:"admin"`
 }
 

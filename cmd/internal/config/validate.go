@@ -74,6 +74,7 @@ func (c *Config) Validate() error {
 	c.Profile.check(&k)
 	c.Model.check(&k)
 	c.ClickHouse.check(&k)
+	c.Privacy.check(&k)
 	k.address(c.Admin.Listen, "admin.listen")
 	k.lasting(c.Admin.DrainDeadline, time.Second, 24*time.Hour, "admin.drain_deadline")
 	k.file(c.Admin.TokenFile, "admin.token_file")
