@@ -33,7 +33,7 @@ type TopicsConfig struct {
 	RowRetention time.Duration
 }
 
-// RunTopics returns the topics of a run with their settings. All are stamped at append, so that retention counts from
+// RunTopics returns the topics of a run, and those that it shares, with their settings. All are stamped at append, so that retention counts from
 // when we wrote and not from when an event happened. Keys that were erased must leave the compacted topics soon, hence
 // their short delete retention.
 func RunTopics(cfg TopicsConfig) []wire.Topic {
@@ -50,7 +50,7 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 			"retention.bytes":        "-1",
 		}}
 	}
-	return []wire.Topic{
+	own := []wire.Topic{
 		topic(names.Events, MaxLogBatchBytes, cfg.Retention),
 		topic(names.Windows, MaxRowBatchBytes, cfg.RowRetention),
 		topic(names.Days, MaxRowBatchBytes, cfg.RowRetention),
@@ -58,8 +58,13 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 		compacted(names.State, cfg.Partitions, cfg.Replication),
 		topic(names.DLQ, MaxDeadLetterBatchBytes, cfg.RowRetention),
 		topic(names.Late, MaxLogBatchBytes, cfg.RowRetention),
-		compacted(schemas.ModelsTopic, 1, cfg.Replication),
 	}
+	return append(own, SharedTopics(cfg.Replication)...)
+}
+
+// SharedTopics returns the topics that all runs of a cluster share.
+func SharedTopics(replication int) []wire.Topic {
+	return []wire.Topic{compacted(schemas.ModelsTopic, 1, replication), compacted(schemas.ErasuresTopic, 1, replication)}
 }
 
 func compacted(name string, partitions, replication int) wire.Topic {

@@ -71,6 +71,10 @@ func (s *shared) replayDeadLetters(ctx context.Context, w, stderr io.Writer, f *
 	if err != nil {
 		return err
 	}
+	erased, err := stage.Erased(ctx, cfg, c)
+	if err != nil {
+		return err
+	}
 	groups := map[cause]*group{}
 	out := newResender(c)
 	judge := func(d *clickhouse.Diverted) error {
@@ -91,7 +95,7 @@ func (s *shared) replayDeadLetters(ctx context.Context, w, stderr io.Writer, f *
 	err = s.diverted(ctx, stderr, false, func(d *clickhouse.Diverted) error {
 		n++
 		p.step("reading dead letters", n, n)
-		if f.reason != "" && d.Reason != f.reason {
+		if f.reason != "" && d.Reason != f.reason || stage.Forgotten(erased, d) {
 			return nil
 		}
 		return m.add(ctx, d)

@@ -11,6 +11,7 @@ import (
 
 	"profilestream/cmd/internal/admin"
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/privacy"
 	"profilestream/cmd/internal/process"
 	"profilestream/profile"
 	"profilestream/schemas"
@@ -44,10 +45,13 @@ type admission struct {
 	until   time.Time // with -drain: where to move time at the end; zero: nowhere
 	now     func() time.Time
 
+	erased     *privacy.Set
+	pseudonyms *privacy.Pseudonyms // nil: ids stay what they are
+
 	events, dlq *stream.Writer
 	sources     map[wire.TopicPartition]*source
 	event       profile.Event
-	buf         []byte
+	buf, masked []byte
 }
 
 func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*admission, error) {
@@ -62,9 +66,14 @@ func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*adm
 	if err != nil {
 		return nil, &config.Error{Key: "profile", Reason: err.Error()}
 	}
+	pseudonyms, err := privacy.NewPseudonyms(&cfg.Privacy)
+	if err != nil {
+		return nil, err
+	}
 	topics := cfg.Topics()
 	return &admission{
-		cfg: cfg, client: client, metrics: m, health: env.Health, log: env.Log, parser: parser, until: env.Until, now: failpoint.Now,
+		pseudonyms: pseudonyms,
+		cfg:        cfg, client: client, metrics: m, health: env.Health, log: env.Log, parser: parser, until: env.Until, now: failpoint.Now,
 		events:  stream.NewWriter(client, topics.Events, cfg.Log.Partitions, stream.WriterConfig{Codec: logCodec, MaxBatchBytes: stream.MaxLogBatchBytes}),
 		dlq:     stream.NewWriter(client, topics.DLQ, cfg.Log.Partitions, stream.WriterConfig{Codec: wire.LZ4, MaxBatchBytes: stream.MaxDeadLetterBatchBytes}),
 		sources: map[wire.TopicPartition]*source{},
@@ -148,12 +157,20 @@ func (a *admission) Process(ctx context.Context, tp wire.TopicPartition, rs *wir
 
 // admit appends one record to the log, or to the DLQ.
 func (a *admission) admit(ctx context.Context, s *source, r *wire.Record) error {
-	s.records++
 	s.next = r.Offset + 1
-	s.tellable = true
 	r.Key = r.Key[:min(len(r.Key), maxKeyBytes)]
 	e := &a.event
-	if reject := a.parser.Parse(r.Value, s.kind, r.Timestamp, e); reject != nil {
+	reject := a.parser.Parse(r.Value, s.kind, r.Timestamp, e)
+	if a.erased.Near(&s.id, r.Offset) && a.forgets(s, r, reject) {
+		s.tellable = s.tellable || s.records > 0
+		return nil
+	}
+	s.records++
+	s.tellable = true
+	if a.pseudonyms != nil {
+		reject = a.mask(s, r, reject)
+	}
+	if reject != nil {
 		s.rejected++
 		a.metrics.rejected(s.id.Topic, reject.Reason)
 		return a.reject(ctx, s, r, reject)
@@ -186,7 +203,12 @@ func (a *admission) reject(ctx context.Context, s *source, r *wire.Record, why *
 	}
 	value := r.Value
 	headers := deadLetterHeaders(why.Reason, why.Field, s.id, r.Offset, r.Timestamp)
-	if len(value) > maxDeadLetterBytes {
+	if whole := len(value); a.pseudonyms != nil && unread(why.Reason) {
+		value = nil
+		if whole > 0 {
+			headers = append(headers, wire.Header{Key: schemas.HeaderTruncated, Value: []byte("true")})
+		}
+	} else if whole > maxDeadLetterBytes {
 		value = value[:maxDeadLetterBytes]
 		headers = append(headers, wire.Header{Key: schemas.HeaderTruncated, Value: []byte("true")})
 	}

@@ -34,6 +34,11 @@ func Ingest(ctx context.Context, env *process.Env) error {
 		return err
 	}
 	defer local.close()
+	erased, err := loadErasures(ctx, env, c)
+	if err != nil {
+		return err
+	}
+	local.erased = erased.set
 	m := newIngestMetrics(env.Metrics)
 	begin := make(chan struct{})    // admission may drain
 	admitted := make(chan struct{}) // windowing may drain
@@ -52,29 +57,37 @@ func Ingest(ctx context.Context, env *process.Env) error {
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		res, err := admissionGroup.RunMerge(ctx, func(context.Context) (stream.MergeProcessor, error) { return newAdmission(env, c, m) })
-		if err != nil || !res.Drained {
-			return wrap("admission", err)
-		}
-		if err := allAdmitted(ctx, c, cfg, targets); err != nil {
-			return wrap("admission", err)
-		}
-		close(admitted)
-		return nil
-	})
-	g.Go(func() error {
-		_, err := windowingGroup.Run(ctx, func(ctx context.Context, a stream.Assignment) (stream.Processor, int64, error) {
-			w, start, err := takeOver(ctx, env, c, a.Partition, m, local)
-			if err != nil {
-				return nil, 0, err
+	return erased.during(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error {
+			res, err := admissionGroup.RunMerge(ctx, func(context.Context) (stream.MergeProcessor, error) {
+				a, err := newAdmission(env, c, m)
+				if err == nil {
+					a.erased = erased.set
+				}
+				return a, err
+			})
+			if err != nil || !res.Drained {
+				return wrap("admission", err)
 			}
-			return w, start, nil
+			if err := allAdmitted(ctx, c, cfg, targets); err != nil {
+				return wrap("admission", err)
+			}
+			close(admitted)
+			return nil
 		})
-		return wrap("windowing", err)
+		g.Go(func() error {
+			_, err := windowingGroup.Run(ctx, func(ctx context.Context, a stream.Assignment) (stream.Processor, int64, error) {
+				w, start, err := takeOver(ctx, env, c, a.Partition, m, local)
+				if err != nil {
+					return nil, 0, err
+				}
+				return w, start, nil
+			})
+			return wrap("windowing", err)
+		})
+		return g.Wait()
 	})
-	return g.Wait()
 }
 
 func wrap(what string, err error) error {

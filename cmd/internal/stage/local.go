@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/privacy"
 	"profilestream/profile"
 	"profilestream/stream"
 	"profilestream/stream/failpoint"
@@ -31,6 +32,7 @@ type localState struct {
 	blocks  *store.Cache  // nil: no local stores
 	pace    *rate.Limiter // bytes; nil: no bound
 	owned   atomic.Int32  // partitions
+	erased  *privacy.Set
 }
 
 const (

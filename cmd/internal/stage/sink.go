@@ -41,6 +41,10 @@ func Sink(ctx context.Context, env *process.Env) error {
 		return err
 	}
 	defer c.Close()
+	erased, err := loadErasures(ctx, env, c)
+	if err != nil {
+		return err
+	}
 	metrics, err := stream.NewMetrics(env.Metrics, "sink")
 	if err != nil {
 		return err
@@ -69,28 +73,30 @@ func Sink(ctx context.Context, env *process.Env) error {
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	watcher := watch.New(cfg, ch, env.Metrics, env.Log)
-	g, groupCtx := errgroup.WithContext(ctx)
-	if !env.Drain {
-		g.Go(func() error { watcher.Run(groupCtx); return nil })
-	}
-	g.Go(func() error {
-		if err := writer.Run(writing); !errors.Is(err, context.Canceled) {
-			return wrap("writing to ClickHouse", err)
+	return erased.during(ctx, func(ctx context.Context) error {
+		g, groupCtx := errgroup.WithContext(ctx)
+		if !env.Drain {
+			g.Go(func() error { watcher.Run(groupCtx); return nil })
 		}
-		return nil
-	})
-	g.Go(func() error {
-		defer stop()
-		_, err := group.Run(groupCtx, func(_ context.Context, a stream.Assignment) (stream.Processor, int64, error) {
-			if a.Topic == t.Scored {
-				return &rowsSink{writer: writer, acks: acks{done: a.Committed}}, a.Committed, nil
+		g.Go(func() error {
+			if err := writer.Run(writing); !errors.Is(err, context.Canceled) {
+				return wrap("writing to ClickHouse", err)
 			}
-			return &divertedSink{writer: writer, late: a.Topic == t.Late, acks: acks{done: a.Committed}}, a.Committed, nil
+			return nil
 		})
-		if err == nil && env.Drain && cfg.ClickHouse.WatchInterval > 0 {
-			watcher.Try(ctx, false)
-		}
-		return wrap("sinking", err)
+		g.Go(func() error {
+			defer stop()
+			_, err := group.Run(groupCtx, func(_ context.Context, a stream.Assignment) (stream.Processor, int64, error) {
+				if a.Topic == t.Scored {
+					return &rowsSink{writer: writer, erased: erased.set, acks: acks{done: a.Committed}}, a.Committed, nil
+				}
+				return &divertedSink{writer: writer, erased: erased.set, late: a.Topic == t.Late, acks: acks{done: a.Committed}}, a.Committed, nil
+			})
+			if err == nil && env.Drain && cfg.ClickHouse.WatchInterval > 0 {
+				watcher.Try(ctx, false)
+			}
+			return wrap("sinking", err)
+		})
+		return g.Wait()
 	})
-	return g.Wait()
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"profilestream/cmd/internal/privacy"
 	"profilestream/schemas"
 	"profilestream/stream"
 	"profilestream/stream/clickhouse"
@@ -53,6 +55,7 @@ func (a *acks) settled() (int64, error) {
 // scored. Offsets are committed after ClickHouse has acknowledged the rows.
 type rowsSink struct {
 	writer *clickhouse.Writer
+	erased *privacy.Set
 	acks   acks
 }
 
@@ -85,11 +88,18 @@ func (s *rowsSink) add(ctx context.Context, m message, next int64) error {
 			return fmt.Errorf("%w: rows of kind %q", errSchema, m.kind)
 		}
 		meta := clickhouse.Meta{History: m.kind == schemas.RowsDay, Promotion: m.promotion, ConfigVersion: m.configVersion}
-		t, err := s.writer.AddScored(ctx, m.rows, meta)
-		if err == nil {
+		return keptRows(s.erased, m.rows, func(rows arrow.Record, last bool) error {
+			t, err := s.writer.AddScored(ctx, rows, meta)
+			if err != nil {
+				return err
+			}
+			if !last { // the message is done with its last piece
+				s.acks.add(next-1, t)
+				return nil
+			}
 			s.acks.add(next, t)
-		}
-		return err
+			return nil
+		})
 	}
 	return fmt.Errorf("%w: %q has no table", errSchema, m.schema)
 }
@@ -114,6 +124,7 @@ func (s *rowsSink) Close() error { return nil }
 // divertedSink writes one partition of the DLQ or late topic.
 type divertedSink struct {
 	writer *clickhouse.Writer
+	erased *privacy.Set
 	late   bool
 	acks   acks
 }
@@ -126,7 +137,9 @@ func (s *divertedSink) Process(ctx context.Context, rs *wire.Records) error {
 		if err != nil {
 			return fmt.Errorf("%s[%d]@%d: %w", rs.Topic, rs.Partition, r.Offset, err)
 		}
-		rows = append(rows, d)
+		if !Forgotten(s.erased, &d) {
+			rows = append(rows, d)
+		}
 	}
 	if err := rs.Err(); err != nil {
 		return err

@@ -44,6 +44,10 @@ func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition i
 		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
 		MaxEventsUserDay: limit, ConfigVersion: cfg.Version(),
 		KeepRepeats: failpoint.Due("windowing.keep_repeats"),
+		Erased: func(e *profile.Event) bool {
+			covers, _ := local.erased.Covers(e.User, &e.Source, e.Offset)
+			return covers
+		},
 	})
 	if err != nil {
 		return nil, 0, &config.Error{Key: "profile", Reason: err.Error()}

@@ -72,6 +72,9 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) (err error) {
 		if m := &w.record.Watermark; w.record.Kind == profile.KindWatermark && m.Idle && !failpoint.Due("windowing.trust_clock") {
 			m.WMillis = min(m.WMillis, r.Timestamp)
 		}
+		if w.record.Kind == profile.KindErase {
+			w.local.erased.Record(&w.record.Erase, w.partition, r.Offset)
+		}
 		if err := w.state.Apply(r.Offset, &w.record); err != nil {
 			return fmt.Errorf("log record %s[%d]@%d: %w", rs.Topic, w.partition, r.Offset, err)
 		}
