@@ -329,7 +329,7 @@ func (m *merge) finish(why Ending) error {
 
 func (m *merge) commit(positions map[TopicPartition]Commit) error {
 	for tp, p := range positions {
-		if p.Offset >= 0 && p != m.committed[tp] {
+		if p.Offset > max(0, m.committed[tp].Offset) { // records are at stake, not only metadata
 			failpoint.Hit(m.s.g.points.commit)
 			break
 		}
