@@ -38,6 +38,9 @@ type GroupConfig struct {
 	// does not deliver it: 24 h.
 	MaxSourceLead time.Duration
 
+	// Pace bounds the records a second of this process; nil: no bound.
+	Pace *Pace
+
 	// Drain ends the run once everything up to the ends observed when this channel closes is processed; nil never.
 	Drain <-chan struct{}
 
@@ -65,6 +68,7 @@ func (c *GroupConfig) setDefaults() {
 	if c.BufferBytes == 0 {
 		c.BufferBytes = 16 << 20
 	}
+	c.FetchBytes = c.Pace.pacedBytes(c.FetchBytes)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

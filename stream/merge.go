@@ -123,6 +123,10 @@ func (m *merge) loop() (Ending, error) {
 			return s.why(), m.finish(s.why())
 		}
 		next, until := m.pick(time.Now())
+		var paid <-chan time.Time
+		if d := s.g.cfg.Pace.wait(time.Now()); d > 0 {
+			next, paid = nil, time.After(d)
+		}
 		if next != nil {
 			if err := m.process(next, until); err != nil {
 				return 0, err
@@ -141,6 +145,7 @@ func (m *merge) loop() (Ending, error) {
 		case <-drain:
 			drain = nil
 		case <-m.wake:
+		case <-paid:
 		case <-look.C:
 		case <-tick.C:
 			if err := m.flush(); err != nil {
@@ -263,7 +268,7 @@ func (m *merge) pick(now time.Time) (next *source, until int64) {
 
 func (m *merge) process(src *source, until int64) error {
 	rs := src.cur.records
-	rs.Limit(until, mergeChunk)
+	rs.Limit(until, m.s.g.cfg.Pace.chunk(mergeChunk))
 	before := rs.Offset()
 	if err := m.p.Process(m.s.work, src.tp, rs); err != nil {
 		return fmt.Errorf("%v: processing records from offset %d: %w", src.tp, before, err)
@@ -272,6 +277,7 @@ func (m *merge) process(src *source, until int64) error {
 		return fmt.Errorf("bug: the processor read nothing of %v from offset %d", src.tp, before)
 	}
 	n, newest := rs.Count()
+	m.s.g.cfg.Pace.spend(time.Now(), n-src.counted)
 	src.newest = max(src.newest, newest)
 	size := 0
 	more := rs.Peek() != nil

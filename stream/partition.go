@@ -111,11 +111,16 @@ func (r *runner) loop(pre *prefetch) (Ending, error) {
 		if r.s.reading.Err() != nil {
 			return r.s.why(), r.finish(r.s.why())
 		}
+		sets, paid := pre.sets, (<-chan time.Time)(nil)
+		if d := cfg.Pace.wait(time.Now()); d > 0 {
+			sets, paid = nil, time.After(d)
+		}
 		select {
 		case <-r.s.reading.Done():
 		case <-drain:
 			drain = nil
-		case f := <-pre.sets:
+		case <-paid:
+		case f := <-sets:
 			if f.err != nil {
 				if r.s.reading.Err() != nil {
 					continue
@@ -162,6 +167,7 @@ func (r *runner) process(f fetched) error {
 	r.position = rs.Offset()
 	n, _ := rs.Count()
 	r.metrics.processed(n, rs.Size(), rs.Backlog())
+	r.s.g.cfg.Pace.spend(time.Now(), n)
 	return nil
 }
 

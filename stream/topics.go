@@ -25,7 +25,8 @@ const MaxRowBatchBytes = 8 << 20
 // TopicsConfig says how the topics of a run are made.
 type TopicsConfig struct {
 	Run         string
-	Partitions  int // of the log and of everything derived from it
+	OthersLog   bool // the run reads the event log of another one and has none
+	Partitions  int  // of the log and of everything derived from it
 	Replication int
 	// Retention of the event log; 0 keeps it for ever, so that any run can be replayed.
 	Retention time.Duration
@@ -51,7 +52,6 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 		}}
 	}
 	own := []wire.Topic{
-		topic(names.Events, MaxLogBatchBytes, cfg.Retention),
 		topic(names.Windows, MaxRowBatchBytes, cfg.RowRetention),
 		topic(names.Days, MaxRowBatchBytes, cfg.RowRetention),
 		topic(names.Scored, MaxRowBatchBytes, cfg.RowRetention),
@@ -59,12 +59,17 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 		topic(names.DLQ, MaxDeadLetterBatchBytes, cfg.RowRetention),
 		topic(names.Late, MaxLogBatchBytes, cfg.RowRetention),
 	}
+	if !cfg.OthersLog {
+		own = append(own, topic(names.Events, MaxLogBatchBytes, cfg.Retention))
+	}
 	return append(own, SharedTopics(cfg.Replication)...)
 }
 
 // SharedTopics returns the topics that all runs of a cluster share.
 func SharedTopics(replication int) []wire.Topic {
-	return []wire.Topic{compacted(schemas.ModelsTopic, 1, replication), compacted(schemas.ErasuresTopic, 1, replication)}
+	return []wire.Topic{
+		compacted(schemas.ModelsTopic, 1, replication), compacted(schemas.ErasuresTopic, 1, replication), compacted(schemas.RunsTopic, 1, replication),
+	}
 }
 
 func compacted(name string, partitions, replication int) wire.Topic {

@@ -99,6 +99,23 @@ func migrate(ctx context.Context, c *Client) (Migrated, error) {
 	return m, c.createViews(ctx, m.Database, m.ServingSource)
 }
 
+// Served is the database whose rows the views of a database show, "" where there
+// is no such database.
+func Served(ctx context.Context, c *Client, database string) (string, error) {
+	var n uint64
+	err := c.conn.QueryRow(ctx, "SELECT count() FROM system.tables WHERE database = ? AND name = 'serving'", database).Scan(&n)
+	if err != nil || n == 0 {
+		return "", err
+	}
+	o, err := c.cfg.options(database)
+	if err != nil {
+		return "", err
+	}
+	db := ch.OpenDB(o)
+	defer func() { _ = db.Close() }()
+	return promoted(ctx, db, database)
+}
+
 // promoted is the database whose rows the views of database show.
 func promoted(ctx context.Context, db *sql.DB, database string) (string, error) {
 	var source string

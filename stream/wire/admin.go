@@ -170,6 +170,30 @@ func (c *Client) DeleteTopics(ctx context.Context, topics ...string) error {
 	})
 }
 
+// DeleteGroups removes consumer groups and what they committed; those that do not exist are passed over. It returns
+// ErrGroupInUse where one has members.
+func (c *Client) DeleteGroups(ctx context.Context, groups ...string) error {
+	for _, g := range groups { // each has a coordinator of its own
+		err := c.retry(ctx, "deleting group "+g, func(ctx context.Context) error {
+			res, err := c.api.DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{g}})
+			if err == nil {
+				err = res.Errors[g]
+			}
+			switch {
+			case errors.Is(err, kafka.GroupIdNotFound):
+				return nil
+			case errors.Is(err, kafka.NonEmptyGroup):
+				return fmt.Errorf("%w: %s", ErrGroupInUse, g)
+			}
+			return fromError(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // AddPartitions raises a topic's number of partitions to total.
 func (c *Client) AddPartitions(ctx context.Context, topic string, total int) error {
 	return c.retry(ctx, "adding partitions to "+topic, func(ctx context.Context) error {

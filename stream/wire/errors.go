@@ -22,6 +22,7 @@ var (
 	ErrUnknownTopic      = errors.New("unknown topic or partition")
 	ErrIllegalGeneration = errors.New("no longer a member of this group generation")
 	ErrMessageTooLarge   = errors.New("message too large")
+	ErrGroupInUse        = errors.New("the group has members")
 	// ErrSequence means that the broker and the producer disagree on what was appended, or that the outcome of an
 	// append is unknown. Going on would leave a gap: start again from the committed position.
 	ErrSequence = errors.New("append stream broken")
@@ -66,7 +67,7 @@ func Classify(err error) Class {
 	case err == nil:
 		return Retryable
 	case errors.Is(err, ErrOffsetOutOfRange), errors.Is(err, ErrFenced), errors.Is(err, ErrUnknownTopic),
-		errors.Is(err, ErrIllegalGeneration), errors.Is(err, ErrSequence):
+		errors.Is(err, ErrIllegalGeneration), errors.Is(err, ErrSequence), errors.Is(err, ErrGroupInUse):
 		return Fatal
 	case errors.Is(err, ErrMessageTooLarge), errors.Is(err, ErrCorrupt):
 		return Poison

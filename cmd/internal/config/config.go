@@ -57,12 +57,18 @@ type SASL struct {
 type Input struct {
 	Topics []string `koanf:"topics"`
 	Start  string   `koanf:"start"`
+	// Rate bounds how many records a second each process reads, of the topics, or
+	// of the log where Log.Of is set; 0: no bound.
+	Rate int `koanf:"rate"`
 }
 
 // Log shapes the event log and the topics that follow its partitions.
 type Log struct {
 	Partitions  int `koanf:"partitions"`
 	Replication int `koanf:"replication"`
+	// Of names another run whose event log this one reads, instead of making one
+	// of the input topics; empty: its own.
+	Of string `koanf:"of"`
 }
 
 // Profile holds what a profile depends on besides the events.
@@ -148,8 +154,15 @@ func Default() Config {
 	}
 }
 
-// Topics are the topics of the configured run.
-func (c *Config) Topics() schemas.Topics { return schemas.RunTopics(c.Run) }
+// Topics are the topics of the configured run. Events is the log that it reads,
+// which may be another run's.
+func (c *Config) Topics() schemas.Topics {
+	t := schemas.RunTopics(c.Run)
+	if c.Log.Of != "" {
+		t.Events = schemas.RunTopics(c.Log.Of).Events
+	}
+	return t
+}
 
 // Database is the ClickHouse database of the configured run.
 func (c *Config) Database() string { return schemas.Database(c.ClickHouse.Database, c.Run) }

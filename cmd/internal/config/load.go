@@ -32,7 +32,11 @@ func (e *Error) Error() string { return fmt.Sprintf("configuration: %s: %s", e.K
 
 // Load reads path (empty: defaults only), then the environment, and checks the
 // result. Errors are of type *Error.
-func Load(path string, environ []string) (*Config, error) {
+func Load(path string, environ []string) (*Config, error) { return LoadWith(path, environ, nil) }
+
+// LoadWith is Load with values of dotted keys, written as in the environment, that
+// win over both.
+func LoadWith(path string, environ []string, over map[string]string) (*Config, error) {
 	k := koanf.New(".")
 	if err := k.Load(structs.Provider(Default(), "koanf"), nil); err != nil {
 		return nil, fmt.Errorf("loading defaults: %w", err)
@@ -43,6 +47,9 @@ func Load(path string, environ []string) (*Config, error) {
 		}
 	}
 	if err := loadEnv(k, environ); err != nil {
+		return nil, err
+	}
+	if err := loadOver(k, over); err != nil {
 		return nil, err
 	}
 	c, err := decode(k)
@@ -63,20 +70,15 @@ func loadFile(k *koanf.Koanf, path string) error {
 		}
 		return &Error{path, err.Error()}
 	}
-	kinds := keyKinds()
 	keys := f.Keys()
 	sort.Strings(keys)
 	for _, key := range keys {
-		if _, ok := kinds[key]; ok || isRate(key) {
-			continue
-		}
 		if f.Get(key) == nil && isSection(key) {
 			continue
 		}
-		if isSection(key) {
-			return &Error{key, "must be a group of keys, not a value"}
+		if err := known(key); err != nil {
+			return err
 		}
-		return &Error{key, "unknown key"}
 	}
 	for _, key := range keys {
 		if v := f.Get(key); v != nil {
@@ -86,6 +88,56 @@ func loadFile(k *koanf.Koanf, path string) error {
 		}
 	}
 	return nil
+}
+
+// known refuses what is no key.
+func known(key string) error {
+	if _, ok := keyKinds()[key]; ok || isRate(key) {
+		return nil
+	}
+	if isSection(key) {
+		return &Error{key, "must be a group of keys, not a value"}
+	}
+	return &Error{key, "unknown key"}
+}
+
+func loadOver(k *koanf.Koanf, over map[string]string) error {
+	kinds := keyKinds()
+	for key, v := range over {
+		if err := known(key); err != nil {
+			return err
+		}
+		var value any = v
+		if kinds[key] == reflect.Map {
+			value = parsePairs(v)
+		}
+		if err := k.Set(key, value); err != nil {
+			return &Error{key, err.Error()}
+		}
+	}
+	return nil
+}
+
+// Overrides reads the keys of a file as LoadWith takes them.
+func Overrides(path string) (map[string]string, error) {
+	k := koanf.New(".")
+	if err := loadFile(k, path); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, key := range k.Keys() {
+		switch v := k.Get(key).(type) {
+		case []any:
+			words := make([]string, len(v))
+			for i := range v {
+				words[i] = fmt.Sprint(v[i])
+			}
+			out[key] = strings.Join(words, ",")
+		default:
+			out[key] = decimal(v)
+		}
+	}
+	return out, nil
 }
 
 // loadEnv takes PROFILESTREAM_<SECTION>_<KEY>. A variable that names a section
@@ -169,6 +221,7 @@ func decode(k *koanf.Koanf) (*Config, error) {
 		d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 			Result: v.Addr().Interface(), WeaklyTypedInput: true,
 			DecodeHook: mapstructure.ComposeDecodeHookFunc(
+				days,
 				mapstructure.StringToTimeDurationHookFunc(),
 				mapstructure.StringToSliceHookFunc(","),
 				wholeNumber,
@@ -190,6 +243,16 @@ func decimal(v any) string {
 		return strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	return fmt.Sprint(v)
+}
+
+// days reads a duration of whole days, such as 30d.
+func days(_, to reflect.Type, data any) (any, error) {
+	if s, ok := data.(string); ok && to == reflect.TypeFor[time.Duration]() && strings.HasSuffix(s, "d") {
+		if n, err := strconv.ParseUint(strings.TrimSuffix(s, "d"), 10, 16); err == nil {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	return data, nil
 }
 
 func wholeNumber(_, to reflect.Type, data any) (any, error) {

@@ -71,6 +71,10 @@ func (c *Config) Validate() error {
 	c.Input.check(&k)
 	k.between(c.Log.Partitions, 1, 1024, "log.partitions")
 	k.between(c.Log.Replication, 1, 9, "log.replication")
+	if c.Log.Of != "" {
+		k.that(runName.MatchString(c.Log.Of), "log.of", "%q does not match [a-z0-9_]{1,32}", c.Log.Of)
+		k.that(c.Log.Of != c.Run, "log.of", "is the run itself: without the key it reads its own log")
+	}
 	c.Profile.check(&k)
 	c.Model.check(&k)
 	c.ClickHouse.check(&k)
@@ -106,6 +110,7 @@ func (in *Input) check(k *checker) {
 		k.that(!seen[t], "input.topics", "%q is listed twice", t)
 		seen[t] = true
 	}
+	k.between(in.Rate, 0, 1_000_000_000, "input.rate")
 	if in.Start != "earliest" && in.Start != "latest" {
 		_, err := time.Parse(time.RFC3339, in.Start)
 		k.that(err == nil, "input.start", "%q is not earliest, latest or a time in RFC 3339", in.Start)

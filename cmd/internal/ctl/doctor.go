@@ -84,7 +84,7 @@ func examineKafka(ctx context.Context, cfg *config.Config, c *wire.Client) []fin
 		out = append(out, examineInput(ctx, c, name, topics[name]))
 		out = append(out, examineOffsets(ctx, cfg, c, name)...)
 	}
-	for _, want := range stream.RunTopics(stream.TopicsConfig{Run: cfg.Run, Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication}) {
+	for _, want := range stream.RunTopics(stream.TopicsConfig{Run: cfg.Run, OthersLog: cfg.Log.Of != "", Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication}) {
 		switch have, ok := topics[want.Name]; {
 		case !ok:
 			out = append(out, finding{"ok", "topic " + want.Name, "is made at the first start"})

@@ -92,6 +92,9 @@ func (s *shared) withRun(cmd *cobra.Command, lead time.Duration, work func(*life
 		return err
 	}
 	defer c.Close()
+	if cfg.Log.Of != "" {
+		return fmt.Errorf("run %s reads the event log of run %s and keeps the model that it was started with: start another run for another model", cfg.Run, cfg.Log.Of)
+	}
 	if lead < 0 {
 		return fmt.Errorf("%w: --lead: %s is negative", errUsage, lead)
 	}

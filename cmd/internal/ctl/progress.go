@@ -21,7 +21,7 @@ func (p *bar) step(stage string, done, total int) {
 		p.done()
 		p.stage = stage
 		p.b = progressbar.NewOptions(max(total, 1), progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(stage),
-			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond))
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond))
 	}
 	if done > p.b.GetMax() || total != p.b.GetMax() {
 		p.b.ChangeMax(max(total, done, 1))

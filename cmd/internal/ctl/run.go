@@ -11,17 +11,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/runs"
 	"profilestream/stream/wire"
 )
 
 func runCommand(s *shared) *cobra.Command {
-	c := &cobra.Command{Use: "run", Short: "Look at the run of the configuration, send its rows to ClickHouse again"}
+	c := &cobra.Command{Use: "run", Short: "Start, look at, promote and retire runs; send rows to ClickHouse again"}
 	status := &cobra.Command{
-		Use: "status", Short: "How far behind each stage of the run is",
-		Example: "  profilectl run status -c f.yaml",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use: "status [NAME]", Short: "How far behind each stage of a run is",
+		Long: "Status shows the run of the configuration, or the one of the name.",
+		Example: `  profilectl run status -c f.yaml
+  profilectl run status june -c f.yaml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, k, err := s.kafka(cmd.ErrOrStderr())
+			if err == nil && len(args) > 0 {
+				k.Close()
+				cfg, k, err = s.named(cmd, args[0])
+			}
 			if err != nil {
 				return err
 			}
@@ -60,7 +67,7 @@ records: choose one before the backup was taken.`,
 	}
 	resink.Flags().StringVar(&from, "from", "", "earliest, or a time such as 2026-02-01T03:00:00Z")
 	resink.Flags().BoolVar(&gap, "accept-gap", false, "go on although the topics no longer reach back to the time")
-	c.AddCommand(status, resink)
+	c.AddCommand(runStartCommand(s), status, runListCommand(s), runPromoteCommand(s), runRetireCommand(s), resink)
 	return c
 }
 
@@ -77,27 +84,21 @@ func parseStart(flag, s string) (int64, error) {
 }
 
 func printLags(ctx context.Context, w io.Writer, cfg *config.Config, k *wire.Client) error {
-	t, topics := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0), cfg.Topics()
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "STAGE\tTOPIC\tPARTITIONS\tRECORDS BEHIND")
-	for _, g := range []struct {
-		stage  string
-		topics []string
-	}{
-		{"admission", cfg.Input.Topics}, {"windowing", []string{topics.Events}},
-		{"scorer", []string{topics.Windows, topics.Days}}, {"sink", []string{topics.Scored, topics.DLQ, topics.Late}},
-	} {
-		lags, err := k.GroupLag(ctx, cfg.Group(g.stage), g.topics...)
+	for _, p := range runs.Parts(cfg) {
+		lags, err := k.GroupLag(ctx, cfg.Group(p.Stage), p.Topics...)
 		if err != nil {
 			return err
 		}
-		for _, topic := range g.topics {
+		for _, topic := range p.Topics {
 			n, behind := 0, int64(0)
 			for tp, l := range lags {
 				if tp.Topic == topic {
 					n, behind = n+1, behind+l.Records()
 				}
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", g.stage, topic, n, behind)
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", p.Stage, topic, n, behind)
 		}
 	}
 	return t.Flush()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/privacy"
 	"profilestream/cmd/internal/process"
 	"profilestream/profile"
 	"profilestream/stream"
@@ -20,7 +21,9 @@ const drainPoll = 200 * time.Millisecond
 
 // Ingest runs admission and windowing until ctx ends or, when draining, until
 // what was in the inputs at the start has been admitted by all workers and its
-// log partitions are worked off.
+// log partitions are worked off. A run that reads another one's log has no
+// admission; its draining with -until ends when that log's own time has come as
+// far.
 func Ingest(ctx context.Context, env *process.Env) error {
 	cfg := env.Config
 	env.Health.Set("admission", errors.New("joining"))
@@ -40,42 +43,21 @@ func Ingest(ctx context.Context, env *process.Env) error {
 	}
 	local.erased = erased.set
 	m := newIngestMetrics(env.Metrics)
-	begin := make(chan struct{})    // admission may drain
 	admitted := make(chan struct{}) // windowing may drain
-	var targets map[wire.TopicPartition]int64
-	if env.Drain {
-		if targets, err = ends(ctx, c, cfg.Input.Topics); err != nil {
-			return err
-		}
-		close(begin)
-	}
-	admissionGroup, err := inputGroup(env, c, begin)
-	if err != nil {
-		return err
-	}
 	windowingGroup, err := logGroup(env, c, admitted)
 	if err != nil {
 		return err
 	}
 	return erased.during(ctx, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error {
-			res, err := admissionGroup.RunMerge(ctx, func(context.Context) (stream.MergeProcessor, error) {
-				a, err := newAdmission(env, c, m)
-				if err == nil {
-					a.erased = erased.set
-				}
-				return a, err
-			})
-			if err != nil || !res.Drained {
-				return wrap("admission", err)
+		if cfg.Log.Of != "" {
+			env.Health.Set("admission", nil)
+			if env.Drain {
+				close(admitted)
 			}
-			if err := allAdmitted(ctx, c, cfg, targets); err != nil {
-				return wrap("admission", err)
-			}
-			close(admitted)
-			return nil
-		})
+		} else if err := startAdmission(ctx, g, env, c, m, erased.set, admitted); err != nil {
+			return err
+		}
 		g.Go(func() error {
 			_, err := windowingGroup.Run(ctx, func(ctx context.Context, a stream.Assignment) (stream.Processor, int64, error) {
 				w, start, err := takeOver(ctx, env, c, a.Partition, m, local)
@@ -88,6 +70,38 @@ func Ingest(ctx context.Context, env *process.Env) error {
 		})
 		return g.Wait()
 	})
+}
+
+// startAdmission has g run admission, which closes admitted once all workers have drained.
+func startAdmission(ctx context.Context, g *errgroup.Group, env *process.Env, c *wire.Client, m *ingestMetrics, erased *privacy.Set, admitted chan<- struct{}) (err error) {
+	var targets map[wire.TopicPartition]int64
+	if env.Drain {
+		if targets, err = ends(ctx, c, env.Config.Input.Topics); err != nil {
+			return err
+		}
+	}
+	group, err := inputGroup(env, c, drainNow(env))
+	if err != nil {
+		return err
+	}
+	g.Go(func() error {
+		res, err := group.RunMerge(ctx, func(context.Context) (stream.MergeProcessor, error) {
+			a, err := newAdmission(env, c, m)
+			if err == nil {
+				a.erased = erased
+			}
+			return a, err
+		})
+		if err != nil || !res.Drained {
+			return wrap("admission", err)
+		}
+		if err := allAdmitted(ctx, c, env.Config, targets); err != nil {
+			return wrap("admission", err)
+		}
+		close(admitted)
+		return nil
+	})
+	return nil
 }
 
 func wrap(what string, err error) error {
@@ -120,7 +134,7 @@ func inputGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*strea
 		FetchWait:      250 * time.Millisecond,
 		BufferBytes:    32 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline, MaxSourceLead: cfg.Profile.MaxSourceLead,
-		Drain: drain, Metrics: metrics, Log: env.Log,
+		Pace: stream.NewPace(cfg.Input.Rate), Drain: drain, Metrics: metrics, Log: env.Log,
 	})
 }
 
@@ -131,13 +145,17 @@ func logGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.
 	if err != nil {
 		return nil, err
 	}
+	var pace *stream.Pace
+	if cfg.Log.Of != "" {
+		pace = stream.NewPace(cfg.Input.Rate)
+	}
 	return stream.NewGroup(stream.GroupConfig{
 		Client: c, ID: cfg.Group("windowing"), Topics: []string{cfg.Topics().Events}, Component: "windowing",
 		FlushInterval:  flushInterval(cfg),
 		FetchWait:      250 * time.Millisecond,
 		BufferBytes:    8 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
-		Drain: drain, Metrics: metrics, Log: env.Log,
+		Pace: pace, Drain: drain, Metrics: metrics, Log: env.Log,
 	})
 }
 
@@ -157,7 +175,7 @@ func connect(ctx context.Context, env *process.Env) (*wire.Client, error) {
 
 // CreateTopics makes the run's topics that do not exist yet.
 func CreateTopics(ctx context.Context, cfg *config.Config, c *wire.Client) error {
-	err := stream.CreateTopics(ctx, c, stream.TopicsConfig{Run: cfg.Run, Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication})
+	err := stream.CreateTopics(ctx, c, stream.TopicsConfig{Run: cfg.Run, OthersLog: cfg.Log.Of != "", Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication})
 	var count *wire.PartitionCountError
 	if errors.As(err, &count) {
 		return &config.Error{Key: "log.partitions", Reason: err.Error()}

@@ -33,6 +33,8 @@ type localState struct {
 	pace    *rate.Limiter // bytes; nil: no bound
 	owned   atomic.Int32  // partitions
 	erased  *privacy.Set
+	// arrivals knows whether there is more to come into the log.
+	arrivals *arrivals
 }
 
 const (
@@ -48,7 +50,7 @@ const (
 )
 
 func newLocalState(ctx context.Context, cfg *config.Config, log *slog.Logger, c *wire.Client) (l *localState, err error) {
-	l = &localState{cfg: cfg, log: log, client: c}
+	l = &localState{cfg: cfg, log: log, client: c, arrivals: &arrivals{cfg: cfg, client: c, now: failpoint.Now}}
 	if n := cfg.Profile.RestoreMiBPerSecond; n > 0 {
 		l.pace = rate.NewLimiter(rate.Limit(n<<20), max(paceBytes, n<<20/4))
 	}

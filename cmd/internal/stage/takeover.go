@@ -53,7 +53,7 @@ func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition i
 		return nil, 0, &config.Error{Key: "profile", Reason: err.Error()}
 	}
 	w = &windowing{
-		cfg: cfg, version: cfg.Version(), metrics: m, partition: partition, state: state, txn: txn, until: env.Until, now: failpoint.Now, local: local,
+		cfg: cfg, version: cfg.Version(), metrics: m, partition: partition, state: state, txn: txn, until: env.Until, now: failpoint.Now, local: local, arrivals: local.arrivals,
 		windows: newMessageWriter(c, t.Windows, partition),
 		days:    newMessageWriter(c, t.Days, partition),
 		scored:  newMessageWriter(c, t.Scored, partition),

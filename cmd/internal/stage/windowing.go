@@ -54,6 +54,8 @@ type windowing struct {
 	checkpointed   int64 // log offset of the last committed marker
 	nextLive       time.Time
 	nextCheckpoint time.Time
+	atEnd          bool // of the log, as far as the last fetch knew
+	arrivals       *arrivals
 	until          time.Time
 	now            func() time.Time
 }
@@ -67,6 +69,9 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) (err error) {
 		}
 		if w.record.Kind == profile.KindEvent && failpoint.Due("windowing.lose_event") {
 			continue
+		}
+		if w.record.Kind == profile.KindRescore && w.cfg.Log.Of != "" {
+			w.record.Rescore.Promotion = 0 // of a model of the log's own run
 		}
 		// An idle source's time is its owner's clock; the broker's bounds it.
 		if m := &w.record.Watermark; w.record.Kind == profile.KindWatermark && m.Idle && !failpoint.Due("windowing.trust_clock") {
@@ -97,9 +102,7 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) (err error) {
 			return err
 		}
 	}
-	if !w.state.LiveOn() && rs.Backlog() == 0 {
-		w.state.SetLive(true)
-	}
+	w.atEnd = rs.Backlog() == 0
 	return w.live(ctx)
 }
 
@@ -126,13 +129,21 @@ func (w *windowing) work(ctx context.Context) error {
 	}
 }
 
-// live sends the live rows of the users touched since, each live_interval.
+// live sends the live rows of the users touched since, each live_interval. They
+// go on once the inputs have been worked off into the log, and the log itself.
 func (w *windowing) live(ctx context.Context) error {
 	now := w.now()
 	if now.Before(w.nextLive) {
 		return nil
 	}
 	w.nextLive = now.Add(w.cfg.Profile.LiveInterval)
+	if !w.state.LiveOn() && w.atEnd {
+		on, err := w.arrivals.workedOff(ctx)
+		if err != nil {
+			return err
+		}
+		w.state.SetLive(on)
+	}
 	if err := w.emitLive(ctx); err != nil {
 		return err
 	}

@@ -235,8 +235,9 @@ func TestLiveRowsComeWithoutNewRecords(t *testing.T) {
 	feed := func(in ...input) {
 		r.send(clicks, in...)
 		r.admit(a)
-		_, err := a.Flush(r.ctx())
+		done, err := a.Flush(r.ctx())
 		r.must(err)
+		r.must(r.c.Commit(r.ctx(), wire.Member{Group: r.env.Config.Group("admission"), Generation: -1}, done))
 	}
 	const user = "ann"
 	clock := day0
