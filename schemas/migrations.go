@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -33,6 +34,9 @@ func RowColumns() []string {
 	}
 	return append(cols, rowTail...)
 }
+
+// RowFrame lists the columns of RowColumns around the features.
+func RowFrame() []string { return slices.Concat(rowHead, rowTail) }
 
 // ClickHouseType is the type of a feature's column in ClickHouse. Its binary
 // form equals that of the Arrow column: money is a decimal of six places over

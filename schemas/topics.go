@@ -74,3 +74,7 @@ func RunOfDatabase(base, database string) (run string, ok bool) {
 	}
 	return strings.CutPrefix(database, base+"_")
 }
+
+// SettingFeatures is the key, among the settings behind a config_version, of the
+// feature list with its meaning: another value is another version of the code.
+const SettingFeatures = "feature list"

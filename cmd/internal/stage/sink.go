@@ -36,6 +36,13 @@ func Sink(ctx context.Context, env *process.Env) error {
 		return err
 	}
 	env.Log.Info("migrated", "database", migrated.Database, "schema_version", migrated.Version, "applied", migrated.Applied)
+	var settings [][2]string
+	for _, s := range cfg.Settings() {
+		settings = append(settings, [2]string{s.Key, s.Value})
+	}
+	if err := clickhouse.WriteConfiguration(ctx, ch, cfg.Version(), settings); err != nil {
+		return err
+	}
 	c, err := connect(ctx, env)
 	if err != nil {
 		return err
