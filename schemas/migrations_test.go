@@ -46,7 +46,7 @@ func TestMigrationsAreRenderedFromTheFeatureList(t *testing.T) {
 
 func TestViewsShowTheSourceAndQuoteNames(t *testing.T) {
 	views, err := Views("base", "odd`name")
-	if err != nil || len(views) != 5 {
+	if err != nil || len(views) < 5 {
 		t.Fatalf("%d views, %v", len(views), err)
 	}
 	for _, v := range views {
