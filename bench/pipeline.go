@@ -108,7 +108,7 @@ func kill(procs ...*harness.Process) {
 // remove deletes what the pipeline kept, to bound the disk that runs need.
 func (p *pipeline) remove() {
 	t := p.topics
-	if err := p.s.client.DeleteTopics(context.Background(), t.Events, t.Windows, t.Days, t.Scored, t.State, t.DLQ, t.Late); err != nil {
+	if err := p.s.client.DeleteTopics(context.Background(), t.Events, t.Windows, t.Days, t.Scored, t.State, t.DLQ, t.Late, t.Sources); err != nil {
 		p.s.Fatal(err)
 	}
 	if p.s.db != nil {

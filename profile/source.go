@@ -44,24 +44,41 @@ func (t *sources) find(s *Source) *source {
 
 // setListed replaces the set of listed sources. A partition stays listed as long as its topic is:
 // Kafka's topics lose none, so that a set without it was made from older metadata than the set
-// before, by a worker that has not seen the partition yet; W must go on waiting for it.
+// before, by a worker that has not seen the partition yet; W must go on waiting for it. In the same
+// way the epoch of a partition only grows: a set with a smaller one is taken for one of the largest
+// known, and a partition of an older epoch is listed no more. What was counted of it stays.
 func (t *sources) setListed(set *SourceSet) {
-	for _, l := range t.list {
-		l.listed = l.listed && set.holdsTopic(&l.Source)
+	current := make([]Source, len(set.Sources))
+	for i, s := range set.Sources {
+		for _, l := range t.list {
+			if l.Topic == s.Topic && l.Partition == s.Partition {
+				s.Epoch = max(s.Epoch, l.Epoch)
+			}
+		}
+		current[i] = s
 	}
-	for i := range set.Sources {
-		t.find(&set.Sources[i]).listed = true
+	for _, l := range t.list {
+		l.listed = l.listed && !supersedes(current, &l.Source)
+	}
+	for i := range current {
+		t.find(&current[i]).listed = true
 	}
 }
 
-// holdsTopic says whether the set lists a partition of the source's topic in its epoch.
-func (s *SourceSet) holdsTopic(of *Source) bool {
-	for i := range s.Sources {
-		if s.Sources[i].Topic == of.Topic && s.Sources[i].Epoch == of.Epoch {
+// supersedes says whether a set that replaces another ends a source of that: it lists the partition in a
+// later epoch, or its topic no more in this one.
+func supersedes(set []Source, of *Source) bool {
+	held := false
+	for i := range set {
+		if set[i].Topic != of.Topic {
+			continue
+		}
+		if set[i].Partition == of.Partition && set[i].Epoch > of.Epoch {
 			return true
 		}
+		held = held || set[i].Epoch == of.Epoch
 	}
-	return false
+	return !held
 }
 
 // watermark folds a watermark record in. Records of a zombie may be older than what is known.

@@ -21,6 +21,7 @@ const MaxPromotion = 1<<19 - 1
 // Topics are the Kafka topics of one run.
 type Topics struct {
 	Events, Windows, Days, Scored, State, DLQ, Late string
+	Sources                                         string // what the run knows of its input topics
 }
 
 // RunTopics names the topics of a run.
@@ -28,7 +29,7 @@ func RunTopics(run string) Topics {
 	p := TopicPrefix(run)
 	return Topics{
 		Events: p + "events", Windows: p + "windows", Days: p + "days",
-		Scored: p + "scored", State: p + "state", DLQ: p + "dlq", Late: p + "late",
+		Scored: p + "scored", State: p + "state", DLQ: p + "dlq", Late: p + "late", Sources: p + "sources",
 	}
 }
 
@@ -50,6 +51,7 @@ const (
 	HeaderField           = "field"
 	HeaderSourceTopic     = "source_topic"
 	HeaderSourcePartition = "source_partition"
+	HeaderSourceEpoch     = "source_epoch" // absent: 0
 	HeaderSourceOffset    = "source_offset"
 	HeaderKafkaTimestamp  = "kafka_timestamp"
 	HeaderTruncated       = "truncated"

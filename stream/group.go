@@ -44,6 +44,9 @@ type GroupConfig struct {
 	// Drain ends the run once everything up to the ends observed when this channel closes is processed; nil never.
 	Drain <-chan struct{}
 
+	// Resumes says of further errors that joining again deals with their cause: nil of none.
+	Resumes func(error) bool
+
 	Metrics *Metrics
 	Log     *slog.Logger
 }
@@ -133,7 +136,7 @@ func (g *Group) run(ctx context.Context, work func(*session)) (Result, error) {
 			return Result{}, err
 		case ctx.Err() != nil && restartCures(err):
 			return Result{}, nil
-		case !restartCures(err):
+		case !restartCures(err) && (g.cfg.Resumes == nil || !g.cfg.Resumes(err)):
 			return Result{}, err
 		}
 		g.cfg.Log.Warn("left the group after a failure, joining again", "error", err)

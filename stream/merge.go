@@ -70,19 +70,26 @@ func (m *merge) run(f MergeFactory, assigned []Assignment) (ending Ending, err e
 	}
 	m.p = p
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := p.Assigned(s.reading, assigned); err != nil {
+	moved, err := p.Assigned(s.reading, assigned)
+	if err != nil {
 		if s.reading.Err() != nil {
 			return s.why(), nil
 		}
 		return 0, fmt.Errorf("taking over: %w", err)
 	}
+	for _, a := range assigned {
+		m.committed[a.TP()] = Commit{Offset: a.Committed, Metadata: a.Metadata}
+	}
+	if err := m.commit(moved); err != nil {
+		return 0, fmt.Errorf("taking over: %w", err)
+	}
 	ctx, cancel := context.WithCancel(s.reading)
 	limit := max(1<<20, s.g.cfg.BufferBytes/int64(max(1, len(assigned))))
 	for _, a := range assigned {
-		src := &source{tp: a.TP(), position: a.Committed, newest: -1, backlog: -1, waiting: time.Now(), metrics: s.g.cfg.Metrics.partition(a.TP())}
-		src.pre = startPrefetch(ctx, s.fetcher(src.tp, a.Committed, limit), limit, m.notify)
+		start := m.committed[a.TP()].Offset
+		src := &source{tp: a.TP(), position: start, newest: -1, backlog: -1, waiting: time.Now(), metrics: s.g.cfg.Metrics.partition(a.TP())}
+		src.pre = startPrefetch(ctx, s.fetcher(a, start, limit), limit, m.notify)
 		m.sources = append(m.sources, src)
-		m.committed[src.tp] = Commit{Offset: a.Committed, Metadata: a.Metadata}
 	}
 	defer func() {
 		cancel()

@@ -20,6 +20,7 @@ type mergeRecorder struct {
 	names map[string]string
 	next  map[TopicPartition]Commit
 	idle  map[TopicPartition][2]time.Time
+	moves map[TopicPartition]Commit // what Assigned returns
 }
 
 func (h *harness) merger(names map[string]string) MergeFactory {
@@ -28,11 +29,14 @@ func (h *harness) merger(names map[string]string) MergeFactory {
 	}
 }
 
-func (m *mergeRecorder) Assigned(_ context.Context, as []Assignment) error {
+func (m *mergeRecorder) Assigned(_ context.Context, as []Assignment) (moved map[TopicPartition]Commit, err error) {
 	for _, a := range as {
 		m.next[a.TP()] = Commit{Offset: a.Committed}
+		if to, ok := m.moves[a.TP()]; ok {
+			m.next[a.TP()] = to
+		}
 	}
-	return nil
+	return m.moves, nil
 }
 
 func (m *mergeRecorder) Process(_ context.Context, src TopicPartition, rs *Records) error {
@@ -211,4 +215,26 @@ func recordsAt(ts int64) *Records {
 	rs := new(Records)
 	rs.Reset(raw, 0, nil)
 	return rs
+}
+
+// TestMergeBeginsWhereItIsMoved: a source that Assigned moves is read from there,
+// and its new place is committed though nothing follows.
+func TestMergeBeginsWhereItIsMoved(t *testing.T) {
+	h := newHarness(t, kafkatest.Fake(t))
+	h.create(h.topic, 1)
+	values := h.write(h.topic, 0, "v", 10, 1_000_000, 1)
+	tp := TopicPartition{Topic: h.topic}
+	for _, to := range []int64{7, 10} {
+		move := func(context.Context) (MergeProcessor, error) {
+			return &mergeRecorder{h: h, next: make(map[TopicPartition]Commit), moves: map[TopicPartition]Commit{tp: {Offset: to, Metadata: "moved"}}}, nil
+		}
+		if r, err := h.newGroup(drained).RunMerge(h.ctx(), move); err != nil || !r.Drained {
+			t.Fatalf("%+v %v", r, err)
+		}
+	}
+	h.once(values[7:])
+	at, err := h.client.CommittedOffsets(h.ctx(), h.group, []TopicPartition{tp})
+	if err != nil || at[tp] != (Commit{Offset: 10, Metadata: "moved"}) {
+		t.Errorf("committed %+v, %v", at[tp], err)
+	}
 }

@@ -90,7 +90,7 @@ func (r *runner) run(f Factory) (ending Ending, err error) {
 	defer r.metrics.lost()
 	defer func() { err = errors.Join(err, p.Close()) }()
 	ctx, cancel := context.WithCancel(r.s.reading)
-	pre := startPrefetch(ctx, r.s.fetcher(r.tp, start, r.s.g.cfg.BufferBytes), r.s.g.cfg.BufferBytes, nil)
+	pre := startPrefetch(ctx, r.s.fetcher(r.a, start, r.s.g.cfg.BufferBytes), r.s.g.cfg.BufferBytes, nil)
 	defer pre.wait()
 	defer cancel()
 	return r.loop(pre)

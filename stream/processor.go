@@ -24,6 +24,7 @@ type Assignment struct {
 	Committed  int64  // committed offset; resolved from the start setting where there was none
 	Metadata   string // of that commit
 	Generation int32
+	TopicID    string // what the cluster calls the topic; "" where it does not tell
 }
 
 // TP returns the partition's name.
@@ -71,8 +72,10 @@ type Drainer interface{ Drained() bool }
 // MergeProcessor handles all partitions of a worker from one goroutine, as one stream ordered by Kafka timestamps.
 // It may be a Drainer.
 type MergeProcessor interface {
-	// Assigned is called once, first, with everything this worker owns in this generation; it may be empty.
-	Assigned(ctx context.Context, sources []Assignment) error
+	// Assigned is called once, first, with everything this worker owns in this generation; it may be empty. It returns
+	// the sources that begin elsewhere than where they were committed: these positions are committed before anything is
+	// read.
+	Assigned(ctx context.Context, sources []Assignment) (moved map[TopicPartition]Commit, err error)
 	// Process takes consecutive records of one source until Next returns nil, which may be before the set's end.
 	Process(ctx context.Context, source TopicPartition, records *Records) error
 	// Idle reports that a fetch of the source, sent at fetchSentAt, found it at its end with everything before it

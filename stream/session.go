@@ -177,10 +177,10 @@ func (s *session) commit(last, positions map[TopicPartition]Commit) error {
 	return nil
 }
 
-// fetcher reads a partition in fetches that fit its share of the buffer.
-func (s *session) fetcher(tp TopicPartition, start, share int64) *wire.Fetcher {
+// fetcher reads a partition from start in fetches that fit its share of the buffer.
+func (s *session) fetcher(a Assignment, start, share int64) *wire.Fetcher {
 	cfg := &s.g.cfg
-	return cfg.Client.NewFetcher(tp.Topic, tp.Partition, start, wire.FetchConfig{
-		MaxWait: cfg.FetchWait, MaxBytes: int32(min(int64(cfg.FetchBytes), share)), Committed: cfg.Committed,
+	return cfg.Client.NewFetcher(a.Topic, a.Partition, start, wire.FetchConfig{
+		MaxWait: cfg.FetchWait, MaxBytes: int32(min(int64(cfg.FetchBytes), share)), Committed: cfg.Committed, TopicID: a.TopicID,
 	})
 }

@@ -90,7 +90,11 @@ func (g *Group) assignments(ctx context.Context, m wire.Member, tps []TopicParti
 			p = Commit{Offset: offset}
 			found[tp] = p
 		}
-		out = append(out, Assignment{Topic: tp.Topic, Partition: tp.Partition, Committed: p.Offset, Metadata: p.Metadata, Generation: m.Generation})
+		id, err := g.cfg.Client.TopicID(ctx, tp.Topic, tp.Partition)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Assignment{Topic: tp.Topic, Partition: tp.Partition, Committed: p.Offset, Metadata: p.Metadata, Generation: m.Generation, TopicID: id})
 	}
 	return out, g.cfg.Client.Commit(ctx, m, found)
 }

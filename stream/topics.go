@@ -56,6 +56,7 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 		topic(names.Days, MaxRowBatchBytes, cfg.RowRetention),
 		topic(names.Scored, MaxRowBatchBytes, cfg.RowRetention),
 		compacted(names.State, cfg.Partitions, cfg.Replication),
+		compacted(names.Sources, 1, cfg.Replication),
 		topic(names.DLQ, MaxDeadLetterBatchBytes, cfg.RowRetention),
 		topic(names.Late, MaxLogBatchBytes, cfg.RowRetention),
 	}

@@ -4,7 +4,7 @@
 -- bin/sink and profilectl migrate: make and extend the tables, replace the views, insert, read their own tables.
 CREATE ROLE IF NOT EXISTS profilestream_writer;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP VIEW, SELECT, INSERT ON profilestream*.* TO profilestream_writer;
-GRANT ALTER ADD COLUMN, ALTER MODIFY COLUMN, ALTER COMMENT COLUMN, ALTER DELETE ON profilestream*.* TO profilestream_writer;
+GRANT ALTER ADD COLUMN, ALTER MODIFY COLUMN, ALTER ORDER BY, ALTER COMMENT COLUMN, ALTER DELETE ON profilestream*.* TO profilestream_writer;
 
 -- profilectl run retire: drop the tables of a retired run. Give it to people, not to processes.
 CREATE ROLE IF NOT EXISTS profilestream_admin;

@@ -50,9 +50,9 @@ FROM numbers(64);
 
 INSERT INTO profilestream.bad_event_rows
 SELECT if(number % 4 = 0, 'purchases', 'clickstream'), number % 4, number, ['bad_json', 'missing_field', 'bad_time', 'bad_amount'][1 + number % 4],
-    ['', 'user_id', 'ts', 'total'][1 + number % 4], '', '{"made": "up"}', 0, toDateTime64('2026-03-01 10:00:00', 3, 'UTC') - INTERVAL number HOUR, number
+    ['', 'user_id', 'ts', 'total'][1 + number % 4], '', '{"made": "up"}', 0, toDateTime64('2026-03-01 10:00:00', 3, 'UTC') - INTERVAL number HOUR, number, 0
 FROM numbers(40);
 
 INSERT INTO profilestream.late_event_rows
-SELECT 'clickstream', number % 4, number, 'late', '', '', '{"made": "up"}', 0, toDateTime64('2026-03-01 10:00:00', 3, 'UTC') - INTERVAL number HOUR, number
+SELECT 'clickstream', number % 4, number, 'late', '', '', '{"made": "up"}', 0, toDateTime64('2026-03-01 10:00:00', 3, 'UTC') - INTERVAL number HOUR, number, 0
 FROM numbers(20);

@@ -1,4 +1,4 @@
 CREATE OR REPLACE VIEW {{.View}} AS
-SELECT source_topic, source_partition, source_offset, reason, field, key, value, truncated, kafka_timestamp
+SELECT source_topic, source_partition, source_epoch, source_offset, reason, field, key, value, truncated, kafka_timestamp
 FROM {{.Source}}.bad_event_rows FINAL
 COMMENT 'Dead-lettered records, one row a source position'

@@ -10,6 +10,7 @@ import (
 type Diverted struct {
 	SourceTopic     string
 	SourcePartition int32
+	SourceEpoch     int32
 	SourceOffset    int64
 	Reason, Field   string
 	Key, Value      []byte
@@ -30,6 +31,7 @@ const (
 	divTruncated
 	divKafkaTime
 	divVersion
+	divEpoch
 )
 
 var divertedRows = arrow.NewSchema([]arrow.Field{
@@ -43,6 +45,7 @@ var divertedRows = arrow.NewSchema([]arrow.Field{
 	{Name: "truncated", Type: arrow.FixedWidthTypes.Boolean},
 	{Name: "kafka_timestamp", Type: &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}},
 	{Name: "row_version", Type: arrow.PrimitiveTypes.Int64},
+	{Name: "source_epoch", Type: arrow.PrimitiveTypes.Int32},
 }, nil)
 
 func divertedColumns() []column {
@@ -57,6 +60,7 @@ func divertedColumns() []column {
 		boolean("truncated", divTruncated),
 		fixed("kafka_timestamp", timeType, divKafkaTime, 8),
 		fixed("row_version", "UInt64", divVersion, 8),
+		fixed("source_epoch", "Int32", divEpoch, 4),
 	}
 }
 
@@ -75,6 +79,7 @@ func divertedRecord(rows []Diverted) arrow.Record {
 		b.Field(divTruncated).(*array.BooleanBuilder).Append(r.Truncated)
 		b.Field(divKafkaTime).(*array.TimestampBuilder).Append(arrow.Timestamp(r.KafkaMillis))
 		b.Field(divVersion).(*array.Int64Builder).Append(r.Offset)
+		b.Field(divEpoch).(*array.Int32Builder).Append(r.SourceEpoch)
 	}
 	return b.NewRecord()
 }

@@ -227,7 +227,9 @@ func TestAccountingAndDivertedRows(t *testing.T) {
 	}
 	bad := Diverted{SourceTopic: "clickstream", SourcePartition: 2, SourceOffset: 7, Reason: "bad_json", Value: []byte("\x00\xff{"), KafkaMillis: noon, Offset: 3}
 	late := Diverted{SourceTopic: "clickstream", SourceOffset: 8, Reason: "late", Key: []byte("k"), Value: []byte("{}"), KafkaMillis: noon}
-	if _, err := w.AddBad(t.Context(), []Diverted{bad, bad}); err != nil {
+	anew := bad // the same offset of a topic that was made anew is another record
+	anew.SourceEpoch = 1
+	if _, err := w.AddBad(t.Context(), []Diverted{bad, bad, anew}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.AddLate(t.Context(), []Diverted{late}); err != nil {
@@ -240,7 +242,7 @@ func TestAccountingAndDivertedRows(t *testing.T) {
 	if want := "[('clickstream',0,100,90,4,2,4),('purchases',1,7,0,0,0,7)]"; got != want {
 		t.Errorf("accounting is %s, want %s", got, want)
 	}
-	if got := scalar[string](t, c, "SELECT concat(toString(count()), ' ', any(reason), ' ', hex(any(value))) FROM books.bad_events"); got != "1 bad_json 00FF7B" {
+	if got := scalar[string](t, c, "SELECT concat(toString(count()), ' ', any(reason), ' ', hex(any(value))) FROM books.bad_events"); got != "2 bad_json 00FF7B" {
 		t.Errorf("bad_events: %s", got)
 	}
 	if got := scalar[string](t, c, "SELECT concat(toString(count()), ' ', any(reason), ' ', any(key)) FROM books.late_events"); got != "1 late k" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	kafka "github.com/segmentio/kafka-go"
@@ -100,6 +101,9 @@ type Client struct {
 	transport *kafka.Transport
 	api       *kafka.Client
 	sasl      sasl.Mechanism
+
+	idsMu sync.Mutex
+	ids   *bool // whether the cluster tells ids of topics; nil: not asked yet
 }
 
 // NewClient returns a client. It connects on first use.

@@ -67,7 +67,7 @@ func Classify(err error) Class {
 	case err == nil:
 		return Retryable
 	case errors.Is(err, ErrOffsetOutOfRange), errors.Is(err, ErrFenced), errors.Is(err, ErrUnknownTopic),
-		errors.Is(err, ErrIllegalGeneration), errors.Is(err, ErrSequence), errors.Is(err, ErrGroupInUse):
+		errors.Is(err, ErrIllegalGeneration), errors.Is(err, ErrSequence), errors.Is(err, ErrGroupInUse), errors.Is(err, ErrRecreated):
 		return Fatal
 	case errors.Is(err, ErrMessageTooLarge), errors.Is(err, ErrCorrupt):
 		return Poison

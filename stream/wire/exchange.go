@@ -124,6 +124,41 @@ func (r *response) count(least int) int {
 	return n
 }
 
+func (r *response) uvarint() int {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > uint64(maxResponseBytes) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return int(v)
+}
+
+// compactString reads a nullable string of a flexible version.
+func (r *response) compactString() string { return string(r.take(max(r.uvarint()-1, 0))) }
+
+// compactCount reads the length of an array of a flexible version, whose elements take a byte each at least.
+func (r *response) compactCount() int {
+	n := r.uvarint() - 1
+	if n > len(r.b) {
+		r.bad, r.b = true, nil
+	}
+	if r.bad || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// tags passes over the tagged fields of a flexible version.
+func (r *response) tags() {
+	for range r.uvarint() {
+		r.uvarint()
+		if r.take(r.uvarint()); r.bad {
+			return
+		}
+	}
+}
+
 func (r *response) err() error {
 	if r.bad {
 		return fmt.Errorf("%w: it ends early", errResponse)

@@ -21,7 +21,14 @@ type FetchConfig struct {
 	MinBytes  int32         // 1
 	MaxBytes  int32         // 4 MiB of batches in one response; a larger batch comes alone
 	Committed bool          // hide open and aborted transactions
+	// TopicID, if set, is that of the topic in which the offsets lie. Once the topic has another, Fetch returns a
+	// *RecreatedError: its records are looked at for that after any trouble, and once a second.
+	TopicID string
 }
+
+// topicCheckInterval is how long records are taken for those of the same topic without asking. A topic that is deleted,
+// made anew and filled beyond the offset sooner than that, between two fetches, goes unnoticed until the next takeover.
+const topicCheckInterval = time.Second
 
 func (c *FetchConfig) setDefaults() {
 	if c.MaxWait == 0 {
@@ -89,6 +96,7 @@ type Fetcher struct {
 	cfg       FetchConfig
 	maxBytes  int32
 	free      chan *Records
+	checked   time.Time // when the topic was last seen to be the same
 }
 
 // NewFetcher returns a fetcher that starts at offset.
@@ -110,9 +118,13 @@ func (f *Fetcher) Fetch(ctx context.Context) (*Records, error) {
 	var (
 		out    *Records
 		broken int
+		tries  int
 	)
 	what := fmt.Sprintf("fetching %s[%d]@%d", f.topic, f.partition, f.offset)
 	err := f.c.retry(ctx, what, func(ctx context.Context) error {
+		if tries++; tries > 1 {
+			f.checked = time.Time{}
+		}
 		for {
 			r, err := f.once(ctx)
 			if errors.Is(err, errGrow) {
@@ -124,6 +136,9 @@ func (f *Fetcher) Fetch(ctx context.Context) (*Records, error) {
 					continue
 				}
 			}
+			if errors.Is(err, ErrOffsetOutOfRange) || err == nil && r.To > r.From && time.Since(f.checked) > topicCheckInterval {
+				err = errors.Join(f.sameTopic(ctx), err)
+			}
 			out = r
 			return err
 		}
@@ -133,6 +148,22 @@ func (f *Fetcher) Fetch(ctx context.Context) (*Records, error) {
 	}
 	f.offset = out.To
 	return out, nil
+}
+
+// sameTopic returns a *RecreatedError if the topic is another one than that of the offsets.
+func (f *Fetcher) sameTopic(ctx context.Context) error {
+	if f.cfg.TopicID == "" {
+		return nil
+	}
+	id, err := f.c.topicID(ctx, f.topic, f.partition)
+	if err != nil {
+		return err
+	}
+	if id != f.cfg.TopicID {
+		return &RecreatedError{Topic: f.topic, Was: f.cfg.TopicID, Is: id}
+	}
+	f.checked = time.Now()
+	return nil
 }
 
 // errGrow asks for a larger fetch: not one batch fitted.

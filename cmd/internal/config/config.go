@@ -60,7 +60,16 @@ type Input struct {
 	// Rate bounds how many records a second each process reads, of the topics, or
 	// of the log where Log.Of is set; 0: no bound.
 	Rate int `koanf:"rate"`
+	// OnGap says what to do where a source cannot be read on from its committed
+	// place: the topic was made anew, or has lost records that were not read.
+	OnGap string `koanf:"on_gap"`
 }
+
+// The values of Input.OnGap.
+const (
+	OnGapStop     = "stop"
+	OnGapNewEpoch = "new_epoch"
+)
 
 // Log shapes the event log and the topics that follow its partitions.
 type Log struct {
@@ -136,7 +145,7 @@ func Default() Config {
 	return Config{
 		Run:   "live",
 		Kafka: Kafka{Brokers: []string{"127.0.0.1:9092"}, SessionTimeout: 10 * time.Second},
-		Input: Input{Topics: []string{"clickstream", "purchases"}, Start: "earliest"},
+		Input: Input{Topics: []string{"clickstream", "purchases"}, Start: "earliest", OnGap: OnGapStop},
 		Log:   Log{Partitions: 8, Replication: 1},
 		Profile: Profile{
 			Lateness: 168 * time.Hour, MaxFutureSkew: 5 * time.Minute,

@@ -111,6 +111,7 @@ func (in *Input) check(k *checker) {
 		seen[t] = true
 	}
 	k.between(in.Rate, 0, 1_000_000_000, "input.rate")
+	k.oneOf(in.OnGap, "input.on_gap", OnGapStop, OnGapNewEpoch)
 	if in.Start != "earliest" && in.Start != "latest" {
 		_, err := time.Parse(time.RFC3339, in.Start)
 		k.that(err == nil, "input.start", "%q is not earliest, latest or a time in RFC 3339", in.Start)

@@ -23,6 +23,7 @@ import (
 type deadLetter struct {
 	SourceTopic     string    `json:"source_topic"`
 	SourcePartition int32     `json:"source_partition"`
+	SourceEpoch     int32     `json:"source_epoch,omitempty"`
 	SourceOffset    int64     `json:"source_offset"`
 	Reason          string    `json:"reason"`
 	Field           string    `json:"field,omitempty"`
@@ -171,7 +172,7 @@ func (s *shared) diverted(ctx context.Context, stderr io.Writer, late bool, fn f
 
 func newDeadLetter(d *clickhouse.Diverted) *deadLetter {
 	return &deadLetter{
-		SourceTopic: d.SourceTopic, SourcePartition: d.SourcePartition, SourceOffset: d.SourceOffset,
+		SourceTopic: d.SourceTopic, SourcePartition: d.SourcePartition, SourceEpoch: d.SourceEpoch, SourceOffset: d.SourceOffset,
 		Reason: d.Reason, Field: d.Field, KafkaTime: time.UnixMilli(d.KafkaMillis).UTC(), Truncated: d.Truncated, Bytes: len(d.Value),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -81,7 +82,7 @@ func examineKafka(ctx context.Context, cfg *config.Config, c *wire.Client) []fin
 			out = append(out, finding{"trouble", "input topic " + name, "is not there: create it, or mend input.topics"})
 			continue
 		}
-		out = append(out, examineInput(ctx, c, name, topics[name]))
+		out = append(out, examineInput(ctx, cfg, c, name, topics[name])...)
 		out = append(out, examineOffsets(ctx, cfg, c, name)...)
 	}
 	for _, want := range stream.RunTopics(stream.TopicsConfig{Run: cfg.Run, OthersLog: cfg.Log.Of != "", Partitions: cfg.Log.Partitions, Replication: cfg.Log.Replication}) {
@@ -90,51 +91,73 @@ func examineKafka(ctx context.Context, cfg *config.Config, c *wire.Client) []fin
 			out = append(out, finding{"ok", "topic " + want.Name, "is made at the first start"})
 		case have != want.Partitions:
 			out = append(out, finding{"trouble", "topic " + want.Name, fmt.Sprintf("has %d partitions, log.partitions says %d: the number of a run cannot change, start another run", have, want.Partitions)})
+		case want.Name == cfg.Topics().Events:
+			out = append(out, examineLog(ctx, c, want.Name)...)
 		}
 	}
 	return out
 }
 
-// examineInput warns where a topic's timestamps are the producers' and nothing
-// bounds them: one wrong clock could then move a watermark far ahead.
-func examineInput(ctx context.Context, c *wire.Client, name string, partitions int) finding {
+// examineLog warns where the event log is not kept for ever.
+func examineLog(ctx context.Context, c *wire.Client, name string) []finding {
 	settings, err := c.TopicSettings(ctx, name)
 	if err != nil {
-		return finding{"warning", "input topic " + name, "its settings cannot be read: " + err.Error()}
+		return []finding{{"warning", "topic " + name, "its settings cannot be read: " + err.Error()}}
 	}
-	after := settings["message.timestamp.after.max.ms"]
-	if settings["message.timestamp.type"] == "CreateTime" && (after == "" || len(after) > 12) {
-		return finding{"warning", "input topic " + name, "timestamps are the producers' and unbounded: set message.timestamp.after.max.ms, or LogAppendTime, so that a wrong clock cannot move time"}
+	if kept, ok := retention(settings); ok {
+		return []finding{{"warning", "topic " + name, fmt.Sprintf("keeps records for %s: state that is lost cannot be made again from it, and no run can replay it", kept)}}
 	}
-	return finding{"ok", "input topic " + name, fmt.Sprintf("%d partitions", partitions)}
+	return nil
 }
 
-// examineOffsets finds positions that the log no longer holds.
+// examineInput warns where a topic's timestamps are the producers' and nothing
+// bounds them: one wrong clock could then move a watermark far ahead; and where
+// records are gone before the last of their time may have come.
+func examineInput(ctx context.Context, cfg *config.Config, c *wire.Client, name string, partitions int) []finding {
+	what := "input topic " + name
+	settings, err := c.TopicSettings(ctx, name)
+	if err != nil {
+		return []finding{{"warning", what, "its settings cannot be read: " + err.Error()}}
+	}
+	var out []finding
+	after := settings["message.timestamp.after.max.ms"]
+	if settings["message.timestamp.type"] == "CreateTime" && (after == "" || len(after) > 12) {
+		out = append(out, finding{"warning", what, "timestamps are the producers' and unbounded: set message.timestamp.after.max.ms, or LogAppendTime, so that a wrong clock cannot move time"})
+	}
+	if kept, ok := retention(settings); ok && kept < cfg.Profile.Lateness {
+		out = append(out, finding{"warning", what, fmt.Sprintf("keeps records for %s, less than profile.lateness, %s: an outage of that length loses some that would have counted", kept, cfg.Profile.Lateness)})
+	}
+	if id, err := c.TopicID(ctx, name, 0); err == nil && id == "" {
+		out = append(out, finding{"warning", what, "this cluster tells no ids of topics: one that is made anew is noticed only by the group's place in it"})
+	}
+	if len(out) == 0 {
+		return []finding{{"ok", what, fmt.Sprintf("%d partitions", partitions)}}
+	}
+	return out
+}
+
+// retention is how long a topic keeps its records, false for ever.
+func retention(settings map[string]string) (time.Duration, bool) {
+	ms, err := strconv.ParseInt(settings["retention.ms"], 10, 64)
+	if err != nil || ms < 0 || strings.Contains(settings["cleanup.policy"], "compact") {
+		return 0, false
+	}
+	return time.Duration(ms) * time.Millisecond, true
+}
+
+// examineOffsets finds places at which admission could not go on.
 func examineOffsets(ctx context.Context, cfg *config.Config, c *wire.Client, topic string) []finding {
-	tps, err := c.Partitions(ctx, topic)
+	causes, err := stage.Gaps(ctx, cfg, c, topic)
 	if err != nil {
 		return []finding{{"trouble", "input topic " + topic, err.Error()}}
 	}
-	at, err := c.CommittedOffsets(ctx, cfg.Group("admission"), tps)
-	if err != nil {
-		return []finding{{"warning", "group " + cfg.Group("admission"), err.Error()}}
+	state := "trouble"
+	if cfg.Input.OnGap == config.OnGapNewEpoch {
+		state = "warning" // it goes on, as it is told to
 	}
 	var out []finding
-	for _, tp := range tps {
-		if at[tp].Offset < 0 {
-			continue
-		}
-		first, err := c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Earliest, false)
-		if err != nil {
-			return append(out, finding{"trouble", tp.String(), err.Error()})
-		}
-		last, err := c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Latest, false)
-		if err != nil {
-			return append(out, finding{"trouble", tp.String(), err.Error()})
-		}
-		if o := at[tp].Offset; o < first || o > last {
-			out = append(out, finding{"trouble", tp.String(), fmt.Sprintf("the next record is %d, the topic holds %d to %d: retention overran it, or it was recreated; start another run", o, first, last)})
-		}
+	for _, cause := range causes {
+		out = append(out, finding{state, "input topic " + topic, cause.Error()})
 	}
 	return out
 }

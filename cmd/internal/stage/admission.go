@@ -84,42 +84,99 @@ func newAdmission(env *process.Env, client *wire.Client, m *ingestMetrics) (*adm
 // Assigned takes over the sources and tells every log partition which sources
 // there are, before any record of theirs. A source that cannot be read on from
 // its committed place is refused before the log hears of that place and of the
-// totals up to it.
-func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) error {
-	for _, as := range mine {
-		if as.Metadata != "" && !failpoint.Due("fetch.skip_out_of_range") {
-			if err := a.client.Within(ctx, as.Topic, as.Partition, as.Committed); err != nil {
-				return err
-			}
-		}
-		kind, _ := profile.KindOfTopic(as.Topic)
-		s := &source{id: profile.Source{Topic: as.Topic, Partition: as.Partition}, metrics: a.metrics.source(as.Topic), kind: kind, next: as.Committed, w: noWatermark, told: watermark{noWatermark, -1}}
-		if err := s.restore(as.Metadata); err != nil {
-			return err
-		}
-		a.sources[as.TP()] = s
-	}
+// totals up to it, or begins a new epoch: its place is committed after the log
+// has been told of the epoch and before anything is read, so that a crash in
+// between loses and repeats nothing.
+func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) (moved map[wire.TopicPartition]stream.Commit, err error) {
 	all, err := a.client.Partitions(ctx, a.cfg.Input.Topics...)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	registry, err := readRegistry(ctx, a.client, a.cfg.Topics().Sources)
+	if err != nil {
+		return nil, err
+	}
+	news := map[string]known{}
+	moved = map[wire.TopicPartition]stream.Commit{}
+	for _, as := range mine {
+		k := registry[as.Topic]
+		s, g, err := a.take(ctx, as, k, slices.Contains(all, as.TP()))
+		if err != nil {
+			return nil, err
+		}
+		a.sources[as.TP()] = s
+		if g != nil {
+			epoch := k.Epoch + 1
+			if k.ID == as.TopicID && errors.Is(g.err, wire.ErrRecreated) {
+				epoch = k.Epoch // the owner of another partition was first to notice
+			}
+			if err := a.beginEpoch(ctx, s, g, epoch); err != nil {
+				return nil, err
+			}
+			moved[as.TP()] = stream.Commit{Offset: s.next, Metadata: s.metadata()}
+		}
+		n := max(news[as.Topic].Partitions, k.Partitions, int(as.Partition)+1)
+		if now := (known{registryVersion, as.TopicID, max(k.Epoch, s.id.Epoch, news[as.Topic].Epoch), n}); now != k {
+			news[as.Topic] = now
+		}
+	}
+	if err := writeRegistry(ctx, a.client, a.cfg.Topics().Sources, a.now().UnixMilli(), news); err != nil {
+		return nil, err
+	}
+	set := a.sourceSet(all)
+	if err := a.toAll(ctx, profile.AppendSourceSet(nil, &set)); err != nil {
+		return nil, err
+	}
+	if err := a.events.Flush(ctx); err != nil {
+		return nil, err
+	}
+	a.health.Set("admission", nil)
+	return moved, nil
+}
+
+// take makes the source of an assignment. It returns a gap where the source is
+// to go on behind one. What the client's metadata does not show yet is new, and
+// has none.
+func (a *admission) take(ctx context.Context, as stream.Assignment, k known, shown bool) (*source, *gap, error) {
+	kind, _ := profile.KindOfTopic(as.Topic)
+	s := &source{id: profile.Source{Topic: as.Topic, Partition: as.Partition}, metrics: a.metrics.source(as.Topic), kind: kind, next: as.Committed, w: noWatermark, told: watermark{noWatermark, -1}}
+	if err := s.restore(as.Metadata); err != nil {
+		return nil, nil, err
+	}
+	if as.Metadata == "" {
+		s.id.Epoch = k.Epoch
+	}
+	var g *gap
+	if shown && !failpoint.Due("fetch.skip_out_of_range") {
+		var err error
+		if g, err = findGap(ctx, a.client, as, s, k); err != nil {
+			return nil, nil, err
+		}
+		if g != nil && a.cfg.Input.OnGap != config.OnGapNewEpoch {
+			return nil, nil, g.refuse(as.TP())
+		}
+	}
+	s.topicID = as.TopicID
+	return s, g, nil
+}
+
+// sourceSet lists the run's sources: those of this worker as it knows them, all
+// others in the first epoch, which readers take for the newest that they know.
+func (a *admission) sourceSet(all []wire.TopicPartition) profile.SourceSet {
 	var set profile.SourceSet
 	for _, tp := range all {
-		set.Sources = append(set.Sources, profile.Source{Topic: tp.Topic, Partition: tp.Partition})
+		id := profile.Source{Topic: tp.Topic, Partition: tp.Partition}
+		if s := a.sources[tp]; s != nil {
+			id = s.id
+		}
+		set.Sources = append(set.Sources, id)
 	}
 	for _, s := range a.sorted() { // the client's metadata may be older than the assignment
 		if !slices.Contains(set.Sources, s.id) {
 			set.Sources = append(set.Sources, s.id)
 		}
 	}
-	if err := a.toAll(ctx, profile.AppendSourceSet(nil, &set)); err != nil {
-		return err
-	}
-	if err := a.events.Flush(ctx); err != nil {
-		return err
-	}
-	a.health.Set("admission", nil)
-	return nil
+	return set
 }
 
 // Process admits consecutive records of one source. A damaged batch among them
@@ -218,7 +275,7 @@ func (a *admission) reject(ctx context.Context, s *source, r *wire.Record, why *
 }
 
 func deadLetterHeaders(reason, field string, s profile.Source, offset, kafkaMillis int64) []wire.Header {
-	return []wire.Header{
+	headers := []wire.Header{
 		{Key: schemas.HeaderReason, Value: []byte(reason)},
 		{Key: schemas.HeaderField, Value: []byte(field)},
 		{Key: schemas.HeaderSourceTopic, Value: []byte(s.Topic)},
@@ -226,6 +283,10 @@ func deadLetterHeaders(reason, field string, s profile.Source, offset, kafkaMill
 		{Key: schemas.HeaderSourceOffset, Value: strconv.AppendInt(nil, offset, 10)},
 		{Key: schemas.HeaderKafkaTimestamp, Value: strconv.AppendInt(nil, kafkaMillis, 10)},
 	}
+	if s.Epoch > 0 {
+		headers = append(headers, wire.Header{Key: schemas.HeaderSourceEpoch, Value: strconv.AppendInt(nil, int64(s.Epoch), 10)})
+	}
+	return headers
 }
 
 // tell appends the source's watermark to every log partition when it is due.

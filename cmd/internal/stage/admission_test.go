@@ -104,7 +104,7 @@ func TestAdmissionResumesWithExactTotals(t *testing.T) {
 	commits, err := r.c.CommittedOffsets(r.ctx(), r.env.Config.Group("admission"), []wire.TopicPartition{clicks, buys})
 	r.must(err)
 	for tp, at := range commits {
-		if ok, err := told(tp, at, parts*each); !ok || err != nil {
+		if ok, err := told(tp, at, target{offset: parts * each}); !ok || err != nil {
 			t.Errorf("%v is not done at %+v: %v", tp, at, err)
 		}
 	}
@@ -230,15 +230,17 @@ func TestDrainWaitsForTheLastWatermark(t *testing.T) {
 		{"behind", stream.Commit{Offset: 9, Metadata: "v1 epoch=0 records=9 rejected=0 w=5 told=9"}, false},
 		{"admitted, not told", stream.Commit{Offset: 10, Metadata: "v1 epoch=0 records=10 rejected=0 w=5 told=9"}, false},
 		{"told", stream.Commit{Offset: 10, Metadata: "v1 epoch=0 records=10 rejected=0 w=5 told=10"}, true},
+		{"told, in this topic", stream.Commit{Offset: 10, Metadata: "v1 epoch=0 records=10 rejected=0 w=5 told=10 topic=a"}, true},
+		{"told, before the topic was made anew", stream.Commit{Offset: 10, Metadata: "v1 epoch=0 records=10 rejected=0 w=5 told=10 topic=b"}, false},
 		{"nothing to tell", stream.Commit{Offset: 10, Metadata: "v1 epoch=0 records=0 rejected=0 w=0 told=-1"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got, err := told(clicks, c.at, 10); got != c.want || err != nil {
+			if got, err := told(clicks, c.at, target{10, "a"}); got != c.want || err != nil {
 				t.Fatalf("%v, %v", got, err)
 			}
 		})
 	}
-	if _, err := told(clicks, stream.Commit{Offset: 10, Metadata: "somebody else's"}, 10); err == nil {
+	if _, err := told(clicks, stream.Commit{Offset: 10, Metadata: "somebody else's"}, target{offset: 10}); err == nil {
 		t.Error("foreign metadata is taken")
 	}
 }
@@ -281,7 +283,8 @@ func TestSourceSetHoldsWhatIsAssigned(t *testing.T) {
 	r := newRig(t)
 	a, err := newAdmission(r.env, r.c, r.m)
 	r.must(err)
-	r.must(a.Assigned(r.ctx(), []stream.Assignment{{Topic: clicks.Topic, Partition: 7}}))
+	_, err = a.Assigned(r.ctx(), []stream.Assignment{{Topic: clicks.Topic, Partition: 7}})
+	r.must(err)
 	r.must(a.Close())
 	var rec profile.Record
 	r.records(r.env.Config.Topics().Events, 1, func(x *wire.Record) { r.must(profile.DecodeRecord(x.Value, &rec)) })
@@ -294,7 +297,7 @@ func TestSourceSetHoldsWhatIsAssigned(t *testing.T) {
 func TestAdmissionEndsWithItsContext(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithCancel(r.ctx())
-	g, err := inputGroup(r.env, r.c, nil)
+	g, err := inputGroup(r.ctx(), r.env, r.c, nil)
 	r.must(err)
 	done := make(chan error, 1)
 	joined := make(chan struct{})
@@ -388,7 +391,7 @@ func TestAdmissionRefusesALostPlace(t *testing.T) {
 	r.admitAll()
 	before, totals := r.checkLog()
 	a := r.admission(nil)
-	err := a.Assigned(r.ctx(), []stream.Assignment{{Topic: clicks.Topic, Committed: 1000, Metadata: "v1 epoch=0 records=1000 rejected=0 w=1 told=1000"}})
+	_, err := a.Assigned(r.ctx(), []stream.Assignment{{Topic: clicks.Topic, Committed: 1000, Metadata: "v1 epoch=0 records=1000 rejected=0 w=1 told=1000"}})
 	var lost *wire.OffsetOutOfRangeError
 	if !errors.As(err, &lost) || lost.Offset != 1000 || lost.End != 100 {
 		t.Errorf("a place beyond the end: %v", err)

@@ -91,6 +91,9 @@ func named(d *clickhouse.Diverted, has bool) []byte {
 		return d.Value
 	}
 	end := bytes.LastIndexByte(d.Value, '}')
-	id := fmt.Sprintf(`,"event_id":"%s/%d/%d"}`, d.SourceTopic, d.SourcePartition, d.SourceOffset)
-	return append(append(bytes.Clone(d.Value[:end]), id...), d.Value[end+1:]...)
+	id := fmt.Sprintf("%s/%d/%d", d.SourceTopic, d.SourcePartition, d.SourceOffset)
+	if d.SourceEpoch > 0 {
+		id += fmt.Sprintf("/%d", d.SourceEpoch)
+	}
+	return fmt.Appendf(bytes.Clone(d.Value[:end]), `,"event_id":%q}%s`, id, d.Value[end+1:])
 }

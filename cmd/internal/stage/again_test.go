@@ -31,6 +31,10 @@ func TestAgain(t *testing.T) {
 			clickhouse.Diverted{SourceTopic: "purchases", SourcePartition: 1, SourceOffset: 7, Value: []byte("{\"user_id\":\"u\",\"type\":\"purchase\",\"ts\":1728172800000,\"total\":1} \n")},
 			OutcomeAdmitted, "", "{\"user_id\":\"u\",\"type\":\"purchase\",\"ts\":1728172800000,\"total\":1,\"event_id\":\"purchases/1/7\"} \n",
 		},
+		"of a later epoch it is another place": {
+			clickhouse.Diverted{SourceTopic: "purchases", SourcePartition: 1, SourceEpoch: 2, SourceOffset: 7, Value: []byte(`{"user_id":"u","type":"purchase","ts":1728172800000,"total":1}`)},
+			OutcomeAdmitted, "", `{"user_id":"u","type":"purchase","ts":1728172800000,"total":1,"event_id":"purchases/1/7/2"}`,
+		},
 		"its day is closed": {
 			clickhouse.Diverted{SourceTopic: "purchases", Value: []byte(`{"user_id":"u","type":"purchase","ts":1728086399999,"total":1}`)},
 			OutcomeLate, "", "",

@@ -74,13 +74,13 @@ func Ingest(ctx context.Context, env *process.Env) error {
 
 // startAdmission has g run admission, which closes admitted once all workers have drained.
 func startAdmission(ctx context.Context, g *errgroup.Group, env *process.Env, c *wire.Client, m *ingestMetrics, erased *privacy.Set, admitted chan<- struct{}) (err error) {
-	var targets map[wire.TopicPartition]int64
+	var targets map[wire.TopicPartition]target
 	if env.Drain {
 		if targets, err = ends(ctx, c, env.Config.Input.Topics); err != nil {
 			return err
 		}
 	}
-	group, err := inputGroup(env, c, drainNow(env))
+	group, err := inputGroup(ctx, env, c, drainNow(env))
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,10 @@ func flushInterval(cfg *config.Config) time.Duration {
 	return min(max(cfg.Profile.LiveInterval/4, 20*time.Millisecond), 250*time.Millisecond)
 }
 
-// inputGroup owns the source partitions.
-func inputGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.Group, error) {
+// inputGroup owns the source partitions. A run that has read before and whose
+// places Kafka has forgotten begins at the beginning, whatever input.start says:
+// what it reads again drops out by its position.
+func inputGroup(ctx context.Context, env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.Group, error) {
 	cfg := env.Config
 	metrics, err := stream.NewMetrics(env.Metrics, "admission")
 	if err != nil {
@@ -128,13 +130,18 @@ func inputGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*strea
 	if err != nil {
 		return nil, &config.Error{Key: "input.start", Reason: err.Error()}
 	}
+	if known, err := readRegistry(ctx, c, cfg.Topics().Sources); err != nil {
+		return nil, err
+	} else if len(known) > 0 {
+		start = stream.Earliest
+	}
 	return stream.NewGroup(stream.GroupConfig{
 		Client: c, ID: cfg.Group("admission"), Topics: cfg.Input.Topics, Component: "admission", Start: start, Committed: true,
 		FlushInterval:  flushInterval(cfg),
 		FetchWait:      250 * time.Millisecond,
 		BufferBytes:    32 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline, MaxSourceLead: cfg.Profile.MaxSourceLead,
-		Pace: stream.NewPace(cfg.Input.Rate), Drain: drain, Metrics: metrics, Log: env.Log,
+		Pace: stream.NewPace(cfg.Input.Rate), Drain: drain, Resumes: resumes(cfg), Metrics: metrics, Log: env.Log,
 	})
 }
 
@@ -183,17 +190,28 @@ func CreateTopics(ctx context.Context, cfg *config.Config, c *wire.Client) error
 	return err
 }
 
-// ends are the end offsets of topics now.
-func ends(ctx context.Context, c *wire.Client, topics []string) (map[wire.TopicPartition]int64, error) {
+// target is where a source ended when the drain began, and the id of its topic.
+type target struct {
+	offset  int64
+	topicID string
+}
+
+// ends are the ends of topics now.
+func ends(ctx context.Context, c *wire.Client, topics []string) (map[wire.TopicPartition]target, error) {
 	tps, err := c.Partitions(ctx, topics...)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[wire.TopicPartition]int64, len(tps))
+	out := make(map[wire.TopicPartition]target, len(tps))
 	for _, tp := range tps {
-		if out[tp], err = c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Latest, true); err != nil {
+		var t target
+		if t.topicID, err = c.TopicID(ctx, tp.Topic, tp.Partition); err != nil {
 			return nil, err
 		}
+		if t.offset, err = c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Latest, true); err != nil {
+			return nil, err
+		}
+		out[tp] = t
 	}
 	return out, nil
 }
@@ -201,24 +219,27 @@ func ends(ctx context.Context, c *wire.Client, topics []string) (map[wire.TopicP
 // told says that the log holds a source's records up to the target and the
 // watermark that covers them. The commit alone would not do: the watermark may
 // still be on its way, and a log partition drained before it lacks the rows that
-// it makes due.
-func told(tp wire.TopicPartition, at stream.Commit, target int64) (bool, error) {
-	if target <= 0 {
+// it makes due. A place in a topic that was made anew since says nothing.
+func told(tp wire.TopicPartition, at stream.Commit, to target) (bool, error) {
+	if to.offset <= 0 {
 		return true, nil
 	}
 	s := source{id: profile.Source{Topic: tp.Topic, Partition: tp.Partition}}
-	if at.Offset < target || at.Metadata == "" {
+	if at.Offset < to.offset || at.Metadata == "" {
 		return false, nil // without metadata nobody has worked on it yet
 	}
 	if err := s.parse(at.Metadata); err != nil {
 		return false, err
 	}
-	return s.told.next >= target || s.records == 0 && s.w == noWatermark, nil
+	if s.topicID != "" && to.topicID != "" && s.topicID != to.topicID {
+		return false, nil
+	}
+	return s.told.next >= to.offset || s.records == 0 && s.w == noWatermark, nil
 }
 
 // allAdmitted waits until the log holds every source up to its target, whoever
 // admits it.
-func allAdmitted(ctx context.Context, c *wire.Client, cfg *config.Config, targets map[wire.TopicPartition]int64) error {
+func allAdmitted(ctx context.Context, c *wire.Client, cfg *config.Config, targets map[wire.TopicPartition]target) error {
 	tps := make([]wire.TopicPartition, 0, len(targets))
 	for tp := range targets {
 		tps = append(tps, tp)

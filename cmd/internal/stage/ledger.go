@@ -14,6 +14,7 @@ const noWatermark = 0
 // next, which is the offset of the first record not yet admitted.
 type source struct {
 	id       profile.Source
+	topicID  string // of the topic that next lies in; "" where the cluster does not tell
 	metrics  sourceMetrics
 	kind     profile.TopicKind
 	next     int64
@@ -29,17 +30,23 @@ type source struct {
 
 type watermark struct{ w, next int64 }
 
-// metadata is the text committed with the source's offset: the totals up to it,
-// and up to which offset the log has been told of them.
+// metadata is the text committed with the source's offset: the totals up to it
+// in this epoch, up to which offset the log has been told of them, and the id of
+// the topic.
 func (s *source) metadata() string {
-	return fmt.Sprintf("v1 epoch=%d records=%d rejected=%d w=%d told=%d", s.id.Epoch, s.records, s.rejected, s.w, s.told.next)
+	text := fmt.Sprintf("v1 epoch=%d records=%d rejected=%d w=%d told=%d", s.id.Epoch, s.records, s.rejected, s.w, s.told.next)
+	if s.topicID != "" {
+		text += " topic=" + s.topicID
+	}
+	return text
 }
 
-// parse reads what metadata wrote; told stays -1 where it says nothing of it.
+// parse reads what metadata wrote; told stays -1 and topicID empty where it says
+// nothing of them.
 func (s *source) parse(text string) error {
-	s.told.next = -1
-	n, err := fmt.Sscanf(text, "v1 epoch=%d records=%d rejected=%d w=%d told=%d", &s.id.Epoch, &s.records, &s.rejected, &s.w, &s.told.next)
-	if err != nil && n != 4 {
+	s.told.next, s.topicID = -1, ""
+	n, err := fmt.Sscanf(text, "v1 epoch=%d records=%d rejected=%d w=%d told=%d topic=%s", &s.id.Epoch, &s.records, &s.rejected, &s.w, &s.told.next, &s.topicID)
+	if err != nil && n < 4 {
 		return fmt.Errorf("metadata of the committed offset of %s[%d] is not ours: %q", s.id.Topic, s.id.Partition, text)
 	}
 	return nil

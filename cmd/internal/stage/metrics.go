@@ -15,6 +15,8 @@ type ingestMetrics struct {
 	records     *prometheus.CounterVec
 	bytes       *prometheus.CounterVec
 	rejects     *prometheus.CounterVec
+	epochs      *prometheus.CounterVec
+	lostRecords *prometheus.CounterVec
 	outcomes    *prometheus.GaugeVec
 	watermarks  *prometheus.GaugeVec
 	slowest     *prometheus.GaugeVec
@@ -36,15 +38,17 @@ func newIngestMetrics(r prometheus.Registerer) *ingestMetrics {
 		return g
 	}
 	m := &ingestMetrics{
-		records:    counter("records_total", "Records read from the input topics.", "source"),
-		bytes:      counter("bytes_total", "Bytes of the values read from the input topics.", "source"),
-		rejects:    counter("dead_lettered_total", "Records sent to the DLQ at admission, by reason.", "source", "reason"),
-		outcomes:   gauge("source_records", "Records of a source by outcome, as of the last checkpoint of a log partition; survives restarts.", "log_partition", "source", "source_partition", "outcome"),
-		watermarks: gauge("watermark_seconds", "W of a log partition, in seconds since 1970.", "log_partition"),
-		slowest:    gauge("slowest_source_watermark_seconds", "Watermark of the source that holds W back, in seconds since 1970.", "log_partition", "source", "source_partition"),
-		users:      gauge("users", "Users with state.", "log_partition"),
-		rows:       counter("rows_total", "Rows emitted by windowing.", "kind"),
-		state:      counter("state_bytes_total", "Bytes of state written at checkpoints.", "log_partition"),
+		records:     counter("records_total", "Records read from the input topics.", "source"),
+		bytes:       counter("bytes_total", "Bytes of the values read from the input topics.", "source"),
+		rejects:     counter("dead_lettered_total", "Records sent to the DLQ at admission, by reason.", "source", "reason"),
+		epochs:      counter("source_epochs_total", "Epochs begun because a source could not be read on from its committed place.", "source"),
+		lostRecords: counter("source_lost_records_total", "Offsets that a source lost before they were read, as far as it tells.", "source"),
+		outcomes:    gauge("source_records", "Records of a source by outcome, as of the last checkpoint of a log partition; survives restarts.", "log_partition", "source", "source_partition", "outcome"),
+		watermarks:  gauge("watermark_seconds", "W of a log partition, in seconds since 1970.", "log_partition"),
+		slowest:     gauge("slowest_source_watermark_seconds", "Watermark of the source that holds W back, in seconds since 1970.", "log_partition", "source", "source_partition"),
+		users:       gauge("users", "Users with state.", "log_partition"),
+		rows:        counter("rows_total", "Rows emitted by windowing.", "kind"),
+		state:       counter("state_bytes_total", "Bytes of state written at checkpoints.", "log_partition"),
 		saveSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "profilestream_ingest_checkpoint_seconds", Help: "Time that the state transaction of a checkpoint took.",
 			Buckets: prometheus.ExponentialBuckets(.002, 2, 14),
@@ -68,6 +72,12 @@ func (m sourceMetrics) read(n, bytes int64) {
 
 func (m *ingestMetrics) rejected(topic, reason string) {
 	m.rejects.WithLabelValues(topic, reason).Inc()
+}
+
+// gap counts a new epoch; lost is -1 where nobody knows what was lost.
+func (m *ingestMetrics) gap(topic string, lost int64) {
+	m.epochs.WithLabelValues(topic).Inc()
+	m.lostRecords.WithLabelValues(topic).Add(float64(max(lost, 0)))
 }
 
 func (m *ingestMetrics) emitted(live bool, n int) {

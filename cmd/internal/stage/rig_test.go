@@ -139,7 +139,7 @@ func (r *rig) admitAll() {
 	// Every run is a process of its own.
 	env := *r.env
 	env.Metrics = process.NewRegistry()
-	g, err := inputGroup(&env, r.c, drain)
+	g, err := inputGroup(r.ctx(), &env, r.c, drain)
 	r.must(err)
 	res, err := g.RunMerge(r.ctx(), func(context.Context) (stream.MergeProcessor, error) { return newAdmission(&env, r.c, r.m) })
 	r.must(err)
@@ -155,9 +155,12 @@ func (r *rig) admission(at map[wire.TopicPartition]stream.Commit) *admission {
 	r.must(err)
 	var mine []stream.Assignment
 	for _, tp := range []wire.TopicPartition{clicks, buys} {
-		mine = append(mine, stream.Assignment{Topic: tp.Topic, Committed: at[tp].Offset, Metadata: at[tp].Metadata})
+		id, err := r.c.TopicID(r.ctx(), tp.Topic, tp.Partition)
+		r.must(err)
+		mine = append(mine, stream.Assignment{Topic: tp.Topic, Committed: at[tp].Offset, Metadata: at[tp].Metadata, TopicID: id})
 	}
-	r.must(a.Assigned(r.ctx(), mine))
+	_, err = a.Assigned(r.ctx(), mine)
+	r.must(err)
 	return a
 }
 

@@ -170,7 +170,11 @@ func DivertedRow(r *wire.Record) (clickhouse.Diverted, error) {
 	if err == nil {
 		d.KafkaMillis, err = strconv.ParseInt(text(schemas.HeaderKafkaTimestamp), 10, 64)
 	}
-	d.SourcePartition = int32(partition)
+	var epoch int64
+	if e := text(schemas.HeaderSourceEpoch); err == nil && e != "" {
+		epoch, err = strconv.ParseInt(e, 10, 32)
+	}
+	d.SourcePartition, d.SourceEpoch = int32(partition), int32(epoch)
 	if err != nil {
 		return d, fmt.Errorf("reading the headers of a diverted record: %w", err)
 	}

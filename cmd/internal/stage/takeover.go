@@ -27,6 +27,9 @@ func lastOf(r *wire.Record) profile.LastRecord {
 func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition int32, m *ingestMetrics, local *localState) (w *windowing, next int64, err error) {
 	cfg, log := env.Config, env.Log
 	t := cfg.Topics()
+	if int(partition) >= cfg.Log.Partitions {
+		return nil, 0, &config.Error{Key: "log.partitions", Reason: fmt.Sprintf("is %d, and %s has a partition %d: the number of a run's partitions cannot change, start another run", cfg.Log.Partitions, t.Events, partition)}
+	}
 	start := time.Now()
 	owner := fmt.Sprintf("%s.%d", t.State, partition)
 	if failpoint.Due("windowing.skip_fence") {

@@ -17,6 +17,7 @@ import (
 	"profilestream/profile"
 	"profilestream/schemas"
 	"profilestream/stream"
+	"profilestream/stream/kafkatest"
 	"profilestream/stream/wire"
 )
 
@@ -224,6 +225,52 @@ func TestTakeoverRefusesAnotherLog(t *testing.T) {
 	r.must(err)
 	if _, _, err := r.takeOver(0); err == nil || !strings.Contains(err.Error(), "recreated") {
 		t.Fatalf("a log of the same length: %v", err)
+	}
+}
+
+// TestStateIsMadeAgainFromTheLog: the state topic was made anew. While the log
+// holds everything, its rows come again; once it does not, the run ends.
+func TestStateIsMadeAgainFromTheLog(t *testing.T) {
+	r := newRig(t, shortLateness)
+	r.log(2, func(int) {})
+	topics := r.env.Config.Topics()
+	finish := func() *windowing {
+		t.Helper()
+		w, next := r.owner(0)
+		r.work(w, next)
+		_, err := w.Finish(r.ctx(), stream.Drained)
+		r.must(err)
+		r.must(w.Close())
+		return w
+	}
+	first := finish()
+	days, _ := r.rows(topics.Days)
+	r.must(r.c.DeleteTopics(r.ctx(), topics.State))
+	r.must(CreateTopics(r.ctx(), r.env.Config, r.c))
+	again := finish()
+	if again.came.records != 0 || again.state.Users() != first.state.Users() {
+		t.Errorf("%d records of state gave %d users, of %d", again.came.records, again.state.Users(), first.state.Users())
+	}
+	if d := cmp.Diff(first.state.Accounting(), again.state.Accounting()); d != "" {
+		t.Errorf("accounting: %s", d)
+	}
+	after, _ := r.rows(topics.Days)
+	if d := cmp.Diff(days, after, cmp.AllowUnexported(seenRow{})); d != "" {
+		t.Errorf("day rows: %s", d)
+	}
+	r.must(r.c.DeleteTopics(r.ctx(), topics.State))
+	r.must(CreateTopics(r.ctx(), r.env.Config, r.c))
+	kafkatest.DeleteRecords(t, r.env.Config.Kafka.Brokers[0], topics.Events, 0, 10)
+	if _, _, err := r.takeOver(0); err == nil || !strings.Contains(err.Error(), "begins at offset 10") {
+		t.Fatalf("a log without its beginning, and no state: %v", err)
+	}
+}
+
+func TestTakeoverRefusesMorePartitions(t *testing.T) {
+	r := newRig(t)
+	var wrong *config.Error
+	if _, _, err := r.takeOver(2); !errors.As(err, &wrong) || wrong.Key != "log.partitions" {
+		t.Fatalf("a third log partition of two: %v", err)
 	}
 }
 
