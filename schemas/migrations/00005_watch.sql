@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS shadow_move_rows
     `current` String COMMENT 'Id of the bundle it was compared with',
     `day` Date COMMENT 'Customers as of the end of this day',
     `kind` LowCardinality(String) COMMENT 'churn_band, value_band or segment (both)',
-    `from` LowCardinality(String) COMMENT 'As the current bundle says',
-    `to` LowCardinality(String) COMMENT 'As the candidate says',
+    `from_band` LowCardinality(String) COMMENT 'As the current bundle says',
+    `to_band` LowCardinality(String) COMMENT 'As the candidate says',
     `users` UInt64 COMMENT 'Customers',
     `churn_current` Float64 COMMENT 'Sum of their churn_probability, current bundle',
     `churn_candidate` Float64 COMMENT 'The same, candidate',
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS shadow_move_rows
     `computed_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'Newest wins'
 )
 ENGINE = ReplacingMergeTree(computed_at)
-ORDER BY (candidate, current, day, kind, from, to)
+ORDER BY (candidate, current, day, kind, from_band, to_band)
 COMMENT 'How customers would move with another model, by profilectl model shadow. Read it through shadow_moves.';
 
 -- +goose Down

@@ -38,7 +38,7 @@ writes encoder.onnx with mean pooling and unit length in the graph.`,
 		},
 	}
 	imp.Flags().StringVar(&out, "out", "models/encoder", "folder to write to")
-	c.AddCommand(imp, showCommand(s), listCommand(s), diffCommand(s), promoteCommand(s), rollbackCommand(s))
+	c.AddCommand(imp, showCommand(s), listCommand(s), diffCommand(s), shadowCommand(s), promoteCommand(s), rollbackCommand(s))
 	return c
 }
 

@@ -139,8 +139,26 @@ func (h *History) sorted() {
 // before it, as of the millisecond before it. Cut-offs are UTC midnights, rising.
 // The caller releases the records.
 func (h *History) RowsAsOf(cutoffs []time.Time) ([]arrow.Record, error) {
-	if err := checkCutoffs(cutoffs); err != nil {
+	var out []arrow.Record
+	err := h.EachAsOf(cutoffs, func(_ time.Time, rec arrow.Record) error {
+		rec.Retain()
+		out = append(out, rec)
+		return nil
+	})
+	if err != nil {
+		for _, x := range out {
+			x.Release()
+		}
 		return nil, err
+	}
+	return out, nil
+}
+
+// EachAsOf is RowsAsOf cut-off by cut-off, so that not all rows are in memory at
+// once. fn must not keep the record.
+func (h *History) EachAsOf(cutoffs []time.Time, fn func(cutoff time.Time, rec arrow.Record) error) error {
+	if err := checkCutoffs(cutoffs); err != nil {
+		return err
 	}
 	h.sorted()
 	p, err := profile.NewPartition(profile.Config{
@@ -148,24 +166,23 @@ func (h *History) RowsAsOf(cutoffs []time.Time) ([]arrow.Record, error) {
 		MaxEventsUserDay: h.cfg.Profile.MaxEventsUserDay, ConfigVersion: h.cfg.Version(),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r := &replayer{h: h, p: p}
 	if err := r.sources(); err != nil {
-		return nil, err
+		return err
 	}
-	var out []arrow.Record
 	for _, cutoff := range cutoffs {
 		rec, err := r.rowsBefore(cutoff)
-		if err != nil {
-			for _, x := range out {
-				x.Release()
-			}
-			return nil, err
+		if err == nil {
+			err = fn(cutoff, rec)
+			rec.Release()
 		}
-		out = append(out, rec)
+		if err != nil {
+			return err
+		}
 	}
-	return out, nil
+	return nil
 }
 
 func checkCutoffs(cutoffs []time.Time) error {

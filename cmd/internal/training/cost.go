@@ -39,6 +39,9 @@ func read() usage {
 	return u
 }
 
+// CPUTime is the processor time of this process so far, user and system.
+func CPUTime() time.Duration { return read().cpu }
+
 // step passes progress on; a new stage ends the one before.
 func (m *meter) step(stage string, done, total int) {
 	if n := len(m.cost.Stages); n == 0 || m.cost.Stages[n-1].Name != stage {
