@@ -53,6 +53,20 @@ SELECT if(number % 4 = 0, 'purchases', 'clickstream'), number % 4, number, ['bad
     ['', 'user_id', 'ts', 'total'][1 + number % 4], '', '{"made": "up"}', 0, toDateTime64('2026-03-01 10:00:00', 3, 'UTC') - INTERVAL number HOUR, number, 0
 FROM numbers(40);
 
+INSERT INTO profilestream.drift_rows (day, model_version, name, psi, rows, edges, expected, actual)
+SELECT toDate('2026-02-15') + number % 14, 'sample-1/f32', ['orders_90d', 'revenue_30d', 'days_since_last_event', 'churn_probability', 'value_expected'][1 + intDiv(number, 14)] AS column,
+    if(column = 'revenue_30d', NULL, 0.01 + number % 14 / 100 * intDiv(number, 14)), 1000, [1, 2], [0.3, 0.3, 0.4, 0], [0.2, 0.3, 0.5, 0]
+FROM numbers(70);
+
+INSERT INTO profilestream.model_quality_rows (week, model_version, horizon_days, rows, churned, mean_probability, roc_auc, brier, ece, mean_value, mean_spent)
+SELECT toDate('2025-10-06') + 7 * number, 'sample-1/f32', 90, 900 + number, 400 + number, 0.45, 0.78 - number / 400, 0.18 + number / 500, 0.03 + number / 300, 42, 40 + number
+FROM numbers(8);
+
+INSERT INTO profilestream.shadow_move_rows (candidate, current, day, kind, from_band, to_band, users, churn_current, churn_candidate, value_current, value_candidate)
+WITH ['low', 'medium', 'high'] AS bands, 1 + intDiv(number, 3) AS a, 1 + number % 3 AS b
+SELECT 'sample-2', 'sample-1', toDate('2026-02-28'), 'churn_band', bands[a], bands[b], if(a = b, 300, 20) AS users, users * (a - 0.5) / 3, users * (b - 0.5) / 3, users * 20, users * 21
+FROM numbers(9);
+
 INSERT INTO profilestream.late_event_rows
 SELECT 'clickstream', number % 4, number, 'late', '', '', '{"made": "up"}', 0, toDateTime64('2026-03-01 10:00:00', 3, 'UTC') - INTERVAL number HOUR, number, 0
 FROM numbers(20);

@@ -18,16 +18,16 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "profilestream_" + name, Help: help}, append([]string{"model_version"}, labels...))
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"model_version"}, labels...))
 		r.MustRegister(g)
 		return g
 	}
 	m := &metrics{
-		features: gauge("feature_psi", "Population stability index of a feature against the rows the model was trained on.", "feature"),
-		scores:   gauge("score_psi", "Population stability index of a score against the rows the model was trained on.", "score"),
-		auc:      gauge("model_roc_auc", "ROC-AUC of churn_probability in the newest week whose horizon has passed."),
-		brier:    gauge("model_brier", "Brier score of churn_probability in the newest week whose horizon has passed."),
-		ece:      gauge("model_ece", "Expected calibration error of churn_probability in the newest week whose horizon has passed."),
+		features: gauge("profilestream_feature_psi", "Population stability index of a feature against the rows the model was trained on.", "feature"),
+		scores:   gauge("profilestream_score_psi", "Population stability index of a score against the rows the model was trained on.", "score"),
+		auc:      gauge("profilestream_model_roc_auc", "ROC-AUC of churn_probability in the newest week whose horizon has passed."),
+		brier:    gauge("profilestream_model_brier", "Brier score of churn_probability in the newest week whose horizon has passed."),
+		ece:      gauge("profilestream_model_ece", "Expected calibration error of churn_probability in the newest week whose horizon has passed."),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "profilestream_watch_failures_total", Help: "Failed tries to compute drift and quality."}),
 	}
 	r.MustRegister(m.failures)
