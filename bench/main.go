@@ -23,6 +23,7 @@ var benchmarks = []benchmark{
 	{"state", prepareState},
 	{"codecs", prepareCodecs},
 	{"memory", prepareMemory},
+	{"poison", preparePoison},
 	{"restore", prepareRestore},
 	{"state_beyond_memory", prepareBeyond},
 	{"scorer_texts", prepareScorerTexts},

@@ -69,11 +69,12 @@ func network(x *trial) {
 		}
 		x.recoveries++
 	}
-	x.finish(c)
+	x.caughtUp(c.ps...)
 	var peak []int64
 	for _, p := range c.ps {
 		peak = append(peak, p.PeakBytes()>>20)
 	}
+	x.finish(c)
 	x.note("peak memory of ingest, ingest, scorer, sink: %d MiB", peak)
 	x.must(slices.Max(peak) < 1024, "a process took %d MiB", slices.Max(peak))
 }

@@ -59,10 +59,10 @@ func outage(x *trial) {
 		}
 		x.recoveries++
 	}
+	x.note("the sink's peak memory: %d MiB", sink.PeakBytes()>>20)
 	x.finish(c)
 	x.must(strings.Contains(sink.Log(), "TOO_MANY_PARTS") || strings.Contains(sink.Log(), "code: 252"), "no insert was refused for too many parts")
 	x.must(strings.Contains(sink.Log(), "NOT_ENOUGH_SPACE") || strings.Contains(sink.Log(), "code: 243"), "no insert was refused for a full disk")
-	x.note("the sink's peak memory: %d MiB", sink.PeakBytes()>>20)
 }
 
 func (x *trial) restrict(settings ...string) {

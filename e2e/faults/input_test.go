@@ -1,9 +1,13 @@
 package faults
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"profilestream/e2e/harness"
 	"profilestream/schemas"
@@ -90,9 +94,64 @@ func hotUser(x *trial) {
 	x.underFire(x.othersWait)
 	rows := x.engine.Rows(x, "SELECT arrayStringConcat(flags, ' '), events_total FROM "+database(x.run)+".profiles_latest WHERE user_id = 'hot user'")
 	x.must(len(rows) == 1 && strings.Contains(rows[0][0], "hot"), "the hot user's flags and events: %v", rows)
-	largest := x.largestState()
-	x.must(largest < 900_000, "a state record has %d bytes", largest)
+	largest := x.stateFits()
 	hot := x.engine.Count(x, "SELECT count() FROM "+database(x.run)+".bad_events WHERE reason = 'hot'")
 	x.must(hot > 0, "no event was beyond the cap")
 	x.note("hot user: %v, %d events beyond the cap of %d a day; largest state record %d bytes", rows, hot, x.opts.cap, largest)
+	if !x.red() {
+		x.hotDay()
+	}
+}
+
+// hotDay is a run of its own, in which a user has a million events in a day (at full size) and a cap of a tenth of
+// them: the rest is diverted, the user is flagged, and each record of state fits into the broker.
+func (x *trial) hotDay() {
+	n := 40 * x.events
+	y := &trial{TB: x.TB, line: x.line, rng: x.rng, events: 1000, run: x.run + "_day", fault: x.fault}
+	y.setUp(options{cap: n / 10, pieces: 1})
+	y.send()
+	day := y.begin.AddDate(0, 0, feedDays+1)
+	for i := 0; i < n; {
+		var msgs []harness.Message
+		for ; i < n && len(msgs) < 50_000; i++ {
+			at := day.Add(24 * time.Hour / time.Duration(n) * time.Duration(i))
+			value := fmt.Appendf(nil, `{"event_id":"d%d","user_id":"hot user","type":"product_view","ts":%d,"product":{"id":"p%d","name":"desk lamp","category":"home"}}`, i, at.UnixMilli(), i%500)
+			msgs = append(msgs, harness.Message{Topic: y.topics[0], Partition: i % inputPartitions["clickstream"], Time: at, Value: value})
+		}
+		y.kafka.Send(msgs)
+	}
+	y.line.events += n
+	y.compare()
+	rows := y.engine.Rows(y, "SELECT arrayStringConcat(flags, ' '), events_total FROM "+database(y.run)+".profiles_latest WHERE user_id = 'hot user'")
+	y.must(len(rows) == 1 && strings.Contains(rows[0][0], "hot") && rows[0][1] == fmt.Sprint(n/10), "the flags and events of a user with %d events in a day: %v", n, rows)
+	hot := y.engine.Count(y, "SELECT count() FROM "+database(y.run)+".bad_events WHERE reason = 'hot'")
+	y.must(hot == int64(n-n/10), "%d events were beyond the cap", hot)
+	y.note("a user with %d events in a day: %v, %d beyond the cap of %d; largest state record %d bytes of the broker's %d", n, rows, hot, n/10, y.stateFits(), y.largestMessage())
+}
+
+// stateFits holds the largest record of state, whose size it returns, against what the broker takes.
+func (x *trial) stateFits() int {
+	largest, most := x.largestState(), x.largestMessage()
+	x.must(largest < most, "a state record has %d bytes, the broker takes %d", largest, most)
+	return largest
+}
+
+// largestMessage is the broker's message.max.bytes.
+func (x *trial) largestMessage() int {
+	const key = "message.max.bytes"
+	res, err := x.kafka.Client.DescribeConfigs(context.Background(), &kafka.DescribeConfigsRequest{
+		Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeBroker, ResourceName: "1", ConfigNames: []string{key}}},
+	})
+	if err != nil {
+		x.Fatal(err)
+	}
+	for _, r := range res.Resources {
+		for _, e := range r.ConfigEntries {
+			if n, err := strconv.Atoi(e.ConfigValue); e.ConfigName == key && err == nil {
+				return n
+			}
+		}
+	}
+	x.Fatalf("the broker does not say its %s: %+v", key, res)
+	return 0
 }

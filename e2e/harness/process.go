@@ -149,8 +149,20 @@ func (p *Process) CPU() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
-// PeakBytes is the largest resident memory of a process that has ended.
+// PeakBytes is the largest resident memory so far of a process that runs, 0 where
+// the system does not tell. Of one that has ended it is a bound from above: the
+// system counts what its parent had when it started it.
 func (p *Process) PeakBytes() int64 {
+	if !p.Exited() {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+		if err != nil {
+			return 0
+		}
+		_, after, _ := strings.Cut(string(status), "VmHWM:")
+		var kib int64
+		_, _ = fmt.Sscan(after, &kib) // 0 if it is not there
+		return kib << 10
+	}
 	return p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024
 }
 
