@@ -14,6 +14,11 @@ func (e *Erase) Covers(s *Source, offset int64) bool {
 	return false
 }
 
+// Clone is a copy that shares nothing with the record that it was decoded from.
+func (e *Erase) Clone() Erase {
+	return Erase{User: bytes.Clone(e.User), Positions: append([]Position(nil), e.Positions...)}
+}
+
 // Named calls fn with each id by which a record that is no event may name its user, until fn
 // returns true, and says whether it did. Those are the record's key and what stands behind the
 // name user_id, at any depth and of any type; in a value that is no JSON every string and every

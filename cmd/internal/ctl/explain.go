@@ -13,6 +13,7 @@ import (
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/history"
 	"profilestream/cmd/internal/models"
+	"profilestream/cmd/internal/privacy"
 	"profilestream/cmd/internal/stage"
 	"profilestream/cmd/internal/training"
 	"profilestream/inference/bundle"
@@ -204,12 +205,17 @@ func (f *explainFlags) fromLog(ctx context.Context, s *shared, cmd *cobra.Comman
 	if err != nil {
 		return nil, nil, err
 	}
-	tp := wire.TopicPartition{Topic: topic, Partition: profile.Partition([]byte(x.User), int32(len(tps)))}
+	pseudonyms, err := privacy.NewPseudonyms(&cfg.Privacy)
+	if err != nil {
+		return nil, nil, err
+	}
+	stored := pseudonyms.Stored(x.User)
+	tp := wire.TopicPartition{Topic: topic, Partition: profile.Partition([]byte(stored), int32(len(tps)))}
 	x.LogPartition = &tp.Partition
 	if m == nil {
 		m = &history.Moment{Until: history.Forever, Live: true}
 	}
-	l, err := history.NewLog(cfg, tp.Partition, x.User, m.Until)
+	l, err := history.NewLog(cfg, tp.Partition, stored, m.Until)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,11 +13,12 @@ type Partition struct {
 	h      *History
 	record profile.Record
 	seen   map[profile.Source]int64 // next offset of a source
+	erased map[string]profile.Erase // by user
 }
 
 // NewPartition begins with a log partition.
 func (h *History) NewPartition() *Partition {
-	return &Partition{h: h, seen: map[profile.Source]int64{}}
+	return &Partition{h: h, seen: map[profile.Source]int64{}, erased: map[string]profile.Erase{}}
 }
 
 // Add takes the next record of the partition.
@@ -33,9 +34,13 @@ func (p *Partition) Add(offset int64, value []byte) error {
 			return nil
 		}
 		p.seen[e.Source] = e.Offset + 1
+		if x, ok := p.erased[string(e.User)]; ok && x.Covers(&e.Source, e.Offset) {
+			return nil
+		}
 		return p.h.Add(e.Source.Topic, e.KafkaMillis, e.Raw)
 	case profile.KindErase:
 		p.h.forget(string(r.Erase.User))
+		p.erased[string(r.Erase.User)] = r.Erase.Clone()
 	}
 	return nil
 }

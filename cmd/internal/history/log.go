@@ -23,7 +23,8 @@ type Log struct {
 	seen   map[profile.Source]int64 // largest offset
 	ids    map[dedup]bool
 	events []applied
-	stored stored // the newest day row as of until
+	erased profile.Erase // the customer's
+	stored stored        // the newest day row as of until
 }
 
 // stored is what windowing sent.
@@ -36,14 +37,17 @@ type stored struct {
 // NewLog reads the log partition of the given number. Events after until, in
 // ms, are read but do not count.
 func NewLog(cfg *config.Config, partition int32, user string, until int64) (*Log, error) {
-	p, err := profile.NewPartition(profile.Config{
+	l := &Log{cfg: cfg, user: user, until: until, seen: map[profile.Source]int64{}, ids: map[dedup]bool{}}
+	var err error
+	l.p, err = profile.NewPartition(profile.Config{
+		Erased:    func(e *profile.Event) bool { return l.erased.Covers(&e.Source, e.Offset) },
 		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
 		MaxEventsUserDay: cfg.Profile.MaxEventsUserDay, ConfigVersion: cfg.Version(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Log{cfg: cfg, user: user, until: until, p: p, seen: map[profile.Source]int64{}, ids: map[dedup]bool{}}, nil
+	return l, nil
 }
 
 // Add takes the next record of the partition, which the log took at appended ms.
@@ -61,6 +65,7 @@ func (l *Log) Add(offset, appended int64, value []byte) error {
 		if string(r.Erase.User) == l.user {
 			l.events = nil
 			clear(l.ids)
+			l.erased = r.Erase.Clone()
 		}
 	case profile.KindWatermark:
 		// An idle source's time is its owner's clock; the broker's bounds it.
@@ -71,7 +76,7 @@ func (l *Log) Add(offset, appended int64, value []byte) error {
 	if err := l.p.Apply(offset, r); err != nil {
 		return fmt.Errorf("log record %d: %w", offset, err)
 	}
-	if r.Kind == profile.KindEvent {
+	if r.Kind == profile.KindEvent && !l.erased.Covers(&r.Event.Source, r.Event.Offset) {
 		l.event(&r.Event, value)
 	}
 	for more := true; more; {

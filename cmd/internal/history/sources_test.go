@@ -167,9 +167,10 @@ func TestEventLogIsAHistory(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 1, 2, 3} { // a retry appends 1 and 2 again
 		add(event(n))
 	}
-	add(profile.AppendErase(nil, &profile.Erase{User: []byte("u0")}))
-	add(event(6)) // of u0, after the erasure
-	for _, n := range []int{1, 2, 6} {
+	add(profile.AppendErase(nil, &profile.Erase{User: []byte("u0"), Positions: []profile.Position{{Source: profile.Source{Topic: "purchases"}, NextOffset: 7}}}))
+	add(event(6)) // of u0, from before the erasure
+	add(event(9)) // of u0, after it
+	for _, n := range []int{1, 2, 9} {
 		if err := want.Add("purchases", 1_800_000_000_000, numbered(n)); err != nil {
 			t.Fatal(err)
 		}
