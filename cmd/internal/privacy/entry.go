@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"profilestream/profile"
+	"profilestream/schemas"
 )
 
 // entryFormat is the version of the record. Another one is refused.
@@ -23,6 +24,8 @@ type Entry struct {
 	Positions []Position `json:"positions"`
 	Logs      []Log      `json:"logs"`
 	Runs      []string   `json:"runs"` // that had topics
+	// Reads names the log of each run that reads another one's.
+	Reads map[string]string `json:"reads,omitempty"`
 }
 
 // Position is the end of an input partition when the user was erased.
@@ -63,6 +66,14 @@ func (e *Entry) log(topic string) *Log {
 		}
 	}
 	return nil
+}
+
+// logOf is the log that a run reads, nil where it is not known.
+func (e *Entry) logOf(run string) *Log {
+	if topic, ok := e.Reads[run]; ok {
+		return e.log(topic)
+	}
+	return e.log(schemas.RunTopics(run).Events)
 }
 
 func (e *Entry) encode() ([]byte, error) {

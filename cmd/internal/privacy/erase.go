@@ -136,9 +136,13 @@ func (e *Eraser) list(ctx context.Context, x *Entry) error {
 	if err != nil {
 		return err
 	}
+	var others []string
 	for _, run := range runs(topics) {
 		if !slices.Contains(x.Runs, run) {
 			x.Runs = append(x.Runs, run)
+			if topics[schemas.RunTopics(run).Events] == 0 {
+				others = append(others, run)
+			}
 		}
 		events := schemas.RunTopics(run).Events
 		if topics[events] == 0 || x.log(events) != nil {
@@ -149,6 +153,25 @@ func (e *Eraser) list(ctx context.Context, x *Entry) error {
 			return err
 		}
 		x.Logs = append(x.Logs, l)
+	}
+	return e.readers(ctx, x, others)
+}
+
+// readers finds which log each run reads that has none of its own.
+func (e *Eraser) readers(ctx context.Context, x *Entry, runs []string) error {
+	for _, run := range runs {
+		at, err := e.windowed(ctx, run, x)
+		if err != nil {
+			return err
+		}
+		for tp, c := range at {
+			if c.Offset >= 0 {
+				if x.Reads == nil {
+					x.Reads = map[string]string{}
+				}
+				x.Reads[run] = tp.Topic
+			}
+		}
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"profilestream/schemas"
 	"profilestream/stream/wire"
 )
 
@@ -87,7 +86,7 @@ func (e *Eraser) Receipt(ctx context.Context) (*Receipt, error) {
 	}
 	for _, run := range x.Runs {
 		left := RunLeft{Run: run, Rows: rows[run], Retired: true}
-		if l := x.log(schemas.RunTopics(run).Events); l != nil {
+		if l := x.logOf(run); l != nil {
 			left.Told = l.Offset >= 0
 		}
 		if slices.Contains(held.Runs, run) {
@@ -143,26 +142,21 @@ func (e *Eraser) run(ctx context.Context, left *RunLeft, x *Entry, topics map[st
 // passed says whether a run's windowing has made a checkpoint behind the erase
 // record of the log that it reads, be it its own or another run's.
 func (e *Eraser) passed(ctx context.Context, run string, x *Entry) (bool, error) {
+	l := x.logOf(run)
+	if l == nil || l.Offset < 0 {
+		return false, nil
+	}
+	at, err := e.windowed(ctx, run, x)
+	return at[wire.TopicPartition{Topic: l.Topic, Partition: l.Partition}].Offset > l.Offset, err
+}
+
+// windowed is how far a run's windowing has come in the user's partition of each log.
+func (e *Eraser) windowed(ctx context.Context, run string, x *Entry) (map[wire.TopicPartition]wire.Position, error) {
 	var tps []wire.TopicPartition
 	for _, l := range x.Logs {
 		tps = append(tps, wire.TopicPartition{Topic: l.Topic, Partition: l.Partition})
 	}
-	at, err := e.Client.CommittedOffsets(ctx, "profilestream."+run+".windowing", tps)
-	if err != nil {
-		return false, err
-	}
-	begun := false
-	for _, l := range x.Logs {
-		c := at[wire.TopicPartition{Topic: l.Topic, Partition: l.Partition}]
-		if c.Offset < 0 {
-			continue
-		}
-		begun = true
-		if l.Offset < 0 || c.Offset <= l.Offset {
-			return false, nil
-		}
-	}
-	return begun, nil
+	return e.Client.CommittedOffsets(ctx, "profilestream."+run+".windowing", tps)
 }
 
 // topic tells until when a topic holds what was written before the erasure.

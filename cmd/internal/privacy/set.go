@@ -73,10 +73,8 @@ func (s *Set) Record(e *profile.Erase, partition int32, offset int64) {
 		return
 	}
 	h := s.key.Hash(e.User)
-	kept := profile.Erase{}
-	for _, p := range e.Positions {
-		kept.Positions = append(kept.Positions, p)
-	}
+	kept := e.Clone()
+	kept.User = nil
 	s.put(h, &rule{kept, true, partition, offset})
 }
 

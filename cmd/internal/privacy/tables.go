@@ -74,7 +74,7 @@ func (b *table) ofUser(user string, x *Entry) string {
 	_, _ = rand.Read(salt[:]) // it never fails
 	sum := sha256.Sum256(append(salt[:], user...))
 	where := fmt.Sprintf("SHA256(concat(unhex('%x'), toString(user_id))) = unhex('%x')", salt, sum)
-	l := x.log(schemas.RunTopics(b.run).Events)
+	l := x.logOf(b.run)
 	if l != nil && l.Offset >= 0 && slices.Contains(b.columns, "log_offset") && slices.Contains(b.columns, "log_partition") {
 		where += fmt.Sprintf(" AND log_partition = %d AND log_offset < %d", l.Partition, l.Offset)
 	}
