@@ -96,12 +96,16 @@ func (f Feature) definition() string {
 	return fmt.Sprintf("`%s` %s COMMENT '%s' CODEC(%s)", f.Name, f.ClickHouseType(), strings.ReplaceAll(f.Doc, "'", "''"), f.codec())
 }
 
+// windowsOfDays lists the windows of a day and more.
+func windowsOfDays() []Window { return Windows[Window24h:] }
+
 func rowColumns() string { return strings.Join(RowColumns(), ", ") }
 
 var sqlFuncs = template.FuncMap{
 	"featureColumns":    featureColumns,
 	"addFeatureColumns": AddFeatureColumns,
 	"rowColumns":        rowColumns,
+	"windows":           windowsOfDays,
 }
 
 // Migrations returns the versioned migrations of a run's database as files
@@ -114,6 +118,11 @@ func Migrations() (fs.FS, error) {
 	}
 	return renderedFS{dir}, nil
 }
+
+// Summaries names the refreshable views of a run's database that hold figures
+// of its history; the views of readers stand on them. They are made by a
+// migration and filled anew by the server.
+var Summaries = []string{"band_days", "activity_days", "cohort_months", "band_weeks", "model_weeks"}
 
 // View is a statement that creates or replaces one view that readers use.
 type View struct {

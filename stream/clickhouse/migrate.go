@@ -145,9 +145,13 @@ func (c *Client) createViews(ctx context.Context, database, source string) error
 // Serve points the views of the base database at a run, whose database must
 // have been migrated. The promotion is written down first: should the process
 // end before all views are replaced, the next Migrate finishes the change.
-// Each view changes in one step; a reader never sees a mixture within one.
+// Each view changes in one step; a reader never sees a mixture within one. The
+// run's summaries are refreshed before, so that they are no older than its rows.
 func Serve(ctx context.Context, c *Client, run string) error {
 	base, source := c.cfg.Database, schemas.Database(c.cfg.Database, run)
+	if err := RefreshSummaries(ctx, c, source); err != nil {
+		return fmt.Errorf("promoting run %s: %w", run, err)
+	}
 	err := c.conn.Exec(ctx, "INSERT INTO "+schemas.QuoteIdentifier(base)+".serving (run, database) VALUES (?, ?)", run, source)
 	if err != nil {
 		return fmt.Errorf("writing down the promotion of run %s: %w", run, err)

@@ -109,6 +109,11 @@ func TestPromotionMovesTheViewsOfTheBase(t *testing.T) {
 	cfg.Run = "june"
 	june := testClient(t, cfg)
 	exec(t, june, "INSERT INTO base_june.profiles (user_id, row_version) VALUES ('a', 1), ('a', 2), ('b', 1)")
+	exec(t, june, "INSERT INTO base_june.profile_history (user_id, as_of, row_version, churn_band) VALUES ('a', '2026-02-01 23:59:59', 1, 'low')")
+	summed := func() uint64 { return scalar[uint64](t, c, "SELECT count() FROM base.revenue_at_risk") }
+	if n := summed(); n != 0 {
+		t.Fatalf("before the promotion the base sums up %d bands, want its own 0", n)
+	}
 	shown := func() uint64 { return scalar[uint64](t, c, "SELECT count() FROM base.profiles_latest") }
 	if n := shown(); n != 0 {
 		t.Fatalf("before the promotion the base shows %d rows, want its own 0", n)
@@ -118,6 +123,9 @@ func TestPromotionMovesTheViewsOfTheBase(t *testing.T) {
 	}
 	if n := shown(); n != 2 {
 		t.Fatalf("after the promotion the base shows %d rows, want 2", n)
+	}
+	if n := summed(); n != 1 {
+		t.Fatalf("after the promotion the base sums up %d bands, want the run's 1", n)
 	}
 	m, err := Migrate(t.Context(), c)
 	if err != nil {

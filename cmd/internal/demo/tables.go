@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"profilestream/cmd/internal/stage"
+	"profilestream/stream/clickhouse"
 )
 
 // query is one table that the demo prints.
@@ -36,6 +37,9 @@ func (d *demo) tables(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
+	if err := clickhouse.RefreshSummaries(ctx, c, d.cfg.Database()); err != nil {
+		return err
+	}
 	for _, q := range queries {
 		rows, err := c.Conn().Query(ctx, strings.ReplaceAll(q.sql, "{db}", d.cfg.Database()))
 		if err != nil {
