@@ -101,7 +101,22 @@ func windowsOfDays() []Window { return Windows[Window24h:] }
 
 func rowColumns() string { return strings.Join(RowColumns(), ", ") }
 
+// restated are the columns whose old and new values the view restatements shows.
+func restated() (columns []struct{ Name, Value string }) {
+	for _, name := range []string{
+		"churn_probability", "churn_band", "value_expected", "events_total", "orders_total", "revenue_total", "revenue_90d", "model_version", "digest",
+	} {
+		value := "r." + name
+		if strings.HasSuffix(name, "_band") || name == "model_version" {
+			value = "toString(" + value + ")" // no Nullable(LowCardinality)
+		}
+		columns = append(columns, struct{ Name, Value string }{name, value})
+	}
+	return columns
+}
+
 var sqlFuncs = template.FuncMap{
+	"restated":          restated,
 	"featureColumns":    featureColumns,
 	"addFeatureColumns": AddFeatureColumns,
 	"rowColumns":        rowColumns,

@@ -18,6 +18,10 @@ type batchSender struct{ conn driver.Conn }
 
 func (s *batchSender) ping(ctx context.Context) error { return s.conn.Exec(ctx, "SELECT 1") }
 
+func (s *batchSender) exec(ctx context.Context, statement string) error {
+	return s.conn.Exec(ctx, statement)
+}
+
 func (s *batchSender) send(ctx context.Context, t *table, e *encoded) error {
 	block := proto.NewBlock()
 	if err := block.Decode(chproto.NewReader(bytes.NewReader(e.body)), 0); err != nil {

@@ -30,6 +30,8 @@ type encoded struct {
 	body   []byte
 	chunks []chunk
 	rows   int
+	// statement stands in place of a block whose rows ClickHouse has already.
+	statement string
 
 	attempts int // that have reached the sender
 }
@@ -54,6 +56,11 @@ func (w *Writer) newBreaker() *gobreaker.CircuitBreaker[struct{}] {
 // write sends a batch and returns when each of its rows is acknowledged or was
 // handed to OnRejected.
 func (l *lane) write(ctx context.Context, b *batch) error {
+	if l.ledger != nil {
+		if err := l.ledger.keep(ctx, b.chunks); err != nil {
+			return err
+		}
+	}
 	rejected, err := l.writeChunks(ctx, b.chunks)
 	if err != nil {
 		return fmt.Errorf("writing a block of %d rows to %s: %w", b.rows, l.table.name, err)
@@ -194,6 +201,9 @@ func (w *Writer) attempt(ctx context.Context, t *table, e *encoded) error {
 		}
 	}
 	e.attempts++
+	if e.statement != "" {
+		return w.sender.exec(ctx, e.statement)
+	}
 	return w.sender.send(ctx, t, e)
 }
 

@@ -36,6 +36,8 @@ func (b *batch) finish(w *Writer, err error) {
 type lane struct {
 	w     *Writer
 	table *table
+	// ledger keeps what the lane's corrections replace; nil: nothing.
+	ledger *ledger
 
 	mu      sync.Mutex
 	open    *batch   // takes new records; nil if there are none

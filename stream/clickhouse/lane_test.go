@@ -36,6 +36,8 @@ func (f *fakeSender) ping(context.Context) error {
 	return nil
 }
 
+func (f *fakeSender) exec(context.Context, string) error { return nil }
+
 func (f *fakeSender) send(_ context.Context, t *table, e *encoded) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

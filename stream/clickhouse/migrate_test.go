@@ -69,7 +69,7 @@ func newestMigration(t *testing.T) int64 {
 
 func TestTablesHaveTheColumnsOfTheFeatureListAndTheWriter(t *testing.T) {
 	c := testClient(t, testConfig(t, "shape"))
-	for _, tab := range newTables("shape", true) {
+	for _, tab := range append(newTables("shape", true), newTable("shape", TableRestatements, schemas.ScoredRows, restatementColumns(), -1)) {
 		var want []string
 		for _, col := range tab.columns {
 			want = append(want, col.name+" "+col.typ)

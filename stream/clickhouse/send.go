@@ -26,6 +26,10 @@ type httpSender struct{ conn driver.Conn }
 
 func (s *httpSender) ping(ctx context.Context) error { return s.conn.Exec(ctx, "SELECT 1") }
 
+func (s *httpSender) exec(ctx context.Context, statement string) error {
+	return s.conn.Exec(ctx, statement)
+}
+
 func (s *httpSender) send(ctx context.Context, t *table, e *encoded) error {
 	if err := s.conn.InsertFormat(ctx, "Native", t.insert, bytes.NewReader(e.body)); err != nil {
 		return fmt.Errorf("inserting into %s: %w", t.name, err)

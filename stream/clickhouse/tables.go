@@ -17,6 +17,8 @@ const (
 	TableAccounting = "accounting_rows"
 	TableBadEvents  = "bad_event_rows"
 	TableLateEvents = "late_event_rows"
+	// TableRestatements is filled before the corrections of TableHistory.
+	TableRestatements = "restatement_rows"
 )
 
 // table is one ClickHouse table as a target of blocks.

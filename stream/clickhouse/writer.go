@@ -62,6 +62,7 @@ type Writer struct {
 // it. Besides the driver's there is the fake of the tests.
 type sender interface {
 	ping(ctx context.Context) error
+	exec(ctx context.Context, statement string) error
 	send(ctx context.Context, t *table, b *encoded) error
 }
 
@@ -91,6 +92,7 @@ func newWriter(cfg Config, s sender, deps Deps) *Writer {
 	for _, t := range newTables(cfg.RunDatabase(), cfg.HistoryEmbedding) {
 		w.lanes[t.name] = newLane(w, t)
 	}
+	w.lanes[TableHistory].ledger = newLedger(w)
 	return w
 }
 
