@@ -31,6 +31,7 @@ var benchmarks = []benchmark{
 	{"sink_live", func(s *session) func() []sample { return prepareSink(s, true) }},
 	{"sink_day", func(s *session) func() []sample { return prepareSink(s, false) }},
 	{"profiles", prepareProfiles},
+	{"queries", prepareQueries},
 	{"latency_5", func(s *session) func() []sample { return prepareLatency(s, 5) }},
 	{"latency_50", func(s *session) func() []sample { return prepareLatency(s, 50) }},
 	{"latency_500", func(s *session) func() []sample { return prepareLatency(s, 500) }},
@@ -42,7 +43,7 @@ func main() {
 	runs := flag.Int("runs", 3, "runs of each benchmark; a figure is their median")
 	only := flag.String("only", "", "run the benchmarks whose name matches this `regexp`")
 	events := flag.Int("events", 1_000_000, "events of the simulated history")
-	users := flag.Int("users", 0, "users of the benchmarks restore and state_beyond_memory; 0: 1,000,000 and 2,000,000")
+	users := flag.Int("users", 0, "users of the benchmarks restore, state_beyond_memory and queries; 0: 1,000,000, 2,000,000 and 1,000,000")
 	soak := flag.Duration("soak", 10*time.Minute, "how long state_beyond_memory watches memory")
 	bundle := flag.String("bundle", "", "model bundle; empty: DIR/model, trained if it is not there")
 	flag.Parse()
