@@ -25,7 +25,7 @@ ROUNDS ?=
 SEED ?=
 EVENTS ?=
 
-.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults eval bench lint fuzz sbom vuln clean
+.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults outage eval bench lint fuzz sbom vuln clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ e2e: build setup-tests ## real processes, real Kafka, real ClickHouse engine
 faults: build setup-tests ## the whole fault matrix, about an hour; ONLY=1,5 picks rows, ROUNDS=n soaks, SEED=n
 	FAULTS=full ONLY=$(ONLY) ROUNDS=$(ROUNDS) SEED=$(SEED) EVENTS=$(EVENTS) \
 	  go test -count=1 -v -timeout $(or $(FAULTS_TIMEOUT),12h) -run 'TestFaults$$|TestEachRowCanFail$$' ./e2e/faults
+
+outage: build setup-tests ## ClickHouse stopped, then the encoder hung, for 5 minutes under load; about 18 minutes; OUTAGE=30s
+	OUTAGE=$(or $(OUTAGE),5m) go test -count=1 -v -timeout 2h -run 'TestLongOutage$$' ./e2e/faults
 
 # The same tests in smaller sizes are part of make test.
 eval: build setup-tests ## the models in full: lifetimes, fine-tuning, a real shop, a simulated one; about 15 minutes

@@ -166,6 +166,19 @@ func (p *Process) PeakBytes() int64 {
 	return p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024
 }
 
+// ResidentBytes is the memory of a running process that is in RAM, 0 if it has ended.
+func (p *Process) ResidentBytes() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	var size, resident int64
+	if err != nil {
+		return 0
+	}
+	if _, err := fmt.Sscan(string(b), &size, &resident); err != nil {
+		p.tb.Fatalf("memory of %s: %v", p.Name, err)
+	}
+	return resident * int64(os.Getpagesize())
+}
+
 // Ready waits until the process answers /readyz.
 func (p *Process) Ready(limit time.Duration) {
 	p.tb.Helper()

@@ -11,13 +11,18 @@ import (
 
 // FaultVariable is the environment variable that makes a mechanism fail on purpose, so that a test can show that it
 // would be noticed: "windowing.lose_event:100" makes that fault due at its hundredth chance, "encoder.error:5-9" from
-// its fifth to its ninth, without numbers every time. Several are separated by commas.
+// its fifth to its ninth, "encoder.hang@30s-330s" while the process is between 30 and 330 seconds old, without numbers
+// every time. Several are separated by commas.
 const FaultVariable = "PROFILESTREAM_FAULT"
 
 type fault struct {
 	from, to int64 // chances at which it is due, counted from 1; 0: every one
 	chances  atomic.Int64
+	begin    time.Duration // of the process's life, while it is due; end 0: any time
+	end      time.Duration
 }
+
+var started = time.Now()
 
 var faults = faultsFromEnvironment()
 
@@ -38,6 +43,17 @@ func parseFaults(spec string) (map[string]*fault, error) {
 	for part := range strings.SplitSeq(spec, ",") {
 		name, chances, counted := strings.Cut(strings.TrimSpace(part), ":")
 		f := new(fault)
+		if base, span, timed := strings.Cut(name, "@"); timed {
+			first, last, _ := strings.Cut(span, "-")
+			var err error
+			if f.begin, err = time.ParseDuration(first); err == nil {
+				f.end, err = time.ParseDuration(last)
+			}
+			if err != nil || f.begin < 0 || f.end <= f.begin {
+				return nil, fmt.Errorf("%s: %q is not name@begin-end with durations such as 30s", FaultVariable, part)
+			}
+			name = base
+		}
 		if counted {
 			first, last, ranged := strings.Cut(chances, "-")
 			if !ranged {
@@ -65,10 +81,13 @@ func Due(name string) bool {
 		return false
 	}
 	f := faults[name]
-	return f != nil && f.due()
+	return f != nil && f.due(time.Since(started))
 }
 
-func (f *fault) due() bool {
+func (f *fault) due(age time.Duration) bool {
+	if f.end > 0 && (age < f.begin || age >= f.end) {
+		return false
+	}
 	if f.from == 0 {
 		return true
 	}
