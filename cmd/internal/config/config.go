@@ -112,6 +112,9 @@ type Model struct {
 	CacheMiB    int    `koanf:"cache_mib"`
 	// Timeout bounds the encoding of a batch.
 	Timeout time.Duration `koanf:"timeout"`
+	// Degraded scores rows from numbers alone while the encoder is down, and again
+	// once it works; without it they wait.
+	Degraded bool `koanf:"degraded"`
 	// CacheDir keeps embeddings on disk between runs; empty: memory only.
 	CacheDir string `koanf:"cache_dir"`
 	// CacheDiskMiB bounds CacheDir; the oldest embeddings make room.

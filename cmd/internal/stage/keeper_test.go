@@ -56,6 +56,10 @@ func newModelBench() *modelBench {
 // timedScorer takes a while for each batch.
 type timedScorer struct{ takes time.Duration }
 
+func (s timedScorer) ScoreNumeric(ctx context.Context, rows arrow.Record) (arrow.Record, error) {
+	return (&fakeScorer{}).ScoreNumeric(ctx, rows)
+}
+
 func (s timedScorer) Score(ctx context.Context, rows arrow.Record) (arrow.Record, error) {
 	select {
 	case <-time.After(s.takes):

@@ -134,10 +134,11 @@ func (m *ingestMetrics) account(partition int32, p *profile.LogPartition) {
 
 // scorerMetrics are the metrics of scoring.
 type scorerMetrics struct {
-	rows    *prometheus.CounterVec
-	skipped prometheus.Counter
-	batch   prometheus.Histogram
-	seconds *prometheus.HistogramVec
+	rows     *prometheus.CounterVec
+	skipped  prometheus.Counter
+	degraded prometheus.Counter
+	batch    prometheus.Histogram
+	seconds  *prometheus.HistogramVec
 
 	model        *prometheus.GaugeVec
 	loadFailures prometheus.Counter
@@ -145,14 +146,15 @@ type scorerMetrics struct {
 
 func newScorerMetrics(r prometheus.Registerer) *scorerMetrics {
 	m := &scorerMetrics{
-		rows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "profilestream_scorer_rows_total", Help: "Rows scored."}, []string{"kind"}),
-		skipped: prometheus.NewCounter(prometheus.CounterOpts{Name: "profilestream_scorer_superseded_rows_total", Help: "Live rows not scored because a newer one of the user was in the same fetch."}),
-		batch:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "profilestream_scorer_batch_size", Help: "Rows scored together.", Buckets: prometheus.ExponentialBuckets(1, 2, 14)}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "profilestream_scorer_batch_seconds", Help: "Time to score rows together.", Buckets: prometheus.ExponentialBuckets(.001, 2, 16)}, []string{"kind"}),
+		rows:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "profilestream_scorer_rows_total", Help: "Rows scored."}, []string{"kind"}),
+		degraded: prometheus.NewCounter(prometheus.CounterOpts{Name: "profilestream_scorer_degraded_rows_total", Help: "Rows scored from numbers alone while the encoder was down."}),
+		skipped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "profilestream_scorer_superseded_rows_total", Help: "Live rows not scored because a newer one of the user was in the same fetch."}),
+		batch:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "profilestream_scorer_batch_size", Help: "Rows scored together.", Buckets: prometheus.ExponentialBuckets(1, 2, 14)}),
+		seconds:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "profilestream_scorer_batch_seconds", Help: "Time to score rows together.", Buckets: prometheus.ExponentialBuckets(.001, 2, 16)}, []string{"kind"}),
 	}
 	m.model = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "profilestream_scorer_model_info", Help: "1 for the model at work."}, []string{"promotion", "model_version"})
 	m.loadFailures = prometheus.NewCounter(prometheus.CounterOpts{Name: "profilestream_scorer_model_load_failures_total", Help: "Failed tries to load a promoted model."})
-	r.MustRegister(m.rows, m.skipped, m.batch, m.seconds, m.model, m.loadFailures)
+	r.MustRegister(m.rows, m.skipped, m.degraded, m.batch, m.seconds, m.model, m.loadFailures)
 	return m
 }
 

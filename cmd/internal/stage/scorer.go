@@ -46,8 +46,12 @@ func Score(ctx context.Context, env *process.Env) (err error) {
 		return err
 	}
 	_, err = group.Run(ctx, func(reading context.Context, a stream.Assignment) (stream.Processor, int64, error) {
+		low, err := newDegraded(c, a, cfg.Model.Degraded)
+		if err != nil {
+			return nil, 0, err
+		}
 		return &scoring{
-			log: env.Log, metrics: sm, health: env.Health, models: seat, turns: queue, now: time.Now,
+			low: low, log: env.Log, metrics: sm, health: env.Health, models: seat, turns: queue, now: time.Now,
 			live: a.Topic == t.Windows, stopping: reading.Done(), out: newMessageWriter(c, t.Scored, a.Partition), next: a.Committed,
 		}, a.Committed, nil
 	})

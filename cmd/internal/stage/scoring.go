@@ -40,6 +40,8 @@ const (
 // rowScorer scores window rows; *score.Scorer is the real one.
 type rowScorer interface {
 	Score(ctx context.Context, rows arrow.Record) (arrow.Record, error)
+	// ScoreNumeric scores without the encoder; its rows are marked degraded.
+	ScoreNumeric(ctx context.Context, rows arrow.Record) (arrow.Record, error)
 }
 
 // scoring scores one partition of the topic windows or days. Its rows are
@@ -56,6 +58,8 @@ type scoring struct {
 	stopping <-chan struct{}
 	out      *messageWriter
 	next     int64
+	at       int64 // offset of the first message at work
+	low      degraded
 	sent     time.Time // when rows were last sent, or a fetch began
 	pace     pace
 	now      func() time.Time
@@ -98,6 +102,7 @@ func (s *scoring) untilStopped(ctx context.Context) (context.Context, context.Ca
 // dayMessages scores message by message: each is done before the next begins.
 func (s *scoring) dayMessages(ctx, sending context.Context, rs *wire.Records) error {
 	for r := rs.Next(); r != nil; r = rs.Next() {
+		s.at = r.Offset
 		m, err := decodeMessage(r, memory.DefaultAllocator)
 		if err == nil {
 			err = s.message(ctx, sending, m)
@@ -122,6 +127,7 @@ func (s *scoring) liveMessages(ctx, sending context.Context, rs *wire.Records) e
 			m.rows.Release()
 		}
 	}()
+	s.at = rs.Offset()
 	for r := rs.Next(); r != nil; r = rs.Next() {
 		m, err := decodeMessage(r, memory.DefaultAllocator)
 		if err != nil {
@@ -195,7 +201,7 @@ func (s *scoring) batch(ctx context.Context, m message, from int64) (message, er
 	if _, err := s.models.await(ctx, m.promotion); err != nil {
 		return message{}, err
 	}
-	if err := s.turns.take(ctx, s.live); err != nil {
+	if err := s.turns.take(ctx, s.live && !s.low.again); err != nil {
 		return message{}, err
 	}
 	defer s.turns.give()
@@ -227,7 +233,9 @@ func (s *scoring) batch(ctx context.Context, m message, from int64) (message, er
 
 // score waits out an encoder that is down: fetching has stopped meanwhile, so
 // nothing is dropped, and the process says that it is not ready. Each try takes
-// the model anew: a promotion may be what ends the outage.
+// the model anew: a promotion may be what ends the outage. Where the
+// configuration says so, an open breaker is no reason to wait: the rows are
+// scored from numbers alone, and noted.
 func (s *scoring) score(ctx context.Context, rows arrow.Record) (scored arrow.Record, promotion int64, err error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.MaxInterval = maxRetryInterval
@@ -237,6 +245,12 @@ func (s *scoring) score(ctx context.Context, rows arrow.Record) (scored arrow.Re
 		promotion = model.promotion
 		out, err := model.Score(ctx, rows)
 		s.health.Set("encoder", err)
+		if err != nil && s.low.again {
+			return nil, backoff.Permanent(fmt.Errorf("%w: %w", errStillDown, err))
+		}
+		if errors.Is(err, embed.ErrOpen) && s.low.allowed {
+			return s.numbersOnly(ctx, model, rows)
+		}
 		if err != nil && !errors.Is(err, embed.ErrOpen) {
 			s.log.Warn("scoring failed, trying again", "rows", rows.NumRows(), "error", err)
 		}
@@ -249,6 +263,19 @@ func (s *scoring) score(ctx context.Context, rows arrow.Record) (scored arrow.Re
 		return nil, 0, fmt.Errorf("scoring: %w", err)
 	}
 	return scored, promotion, nil
+}
+
+// numbersOnly scores rows without the encoder.
+func (s *scoring) numbersOnly(ctx context.Context, model *working, rows arrow.Record) (arrow.Record, error) {
+	out, err := model.ScoreNumeric(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.degraded.Add(float64(rows.NumRows()))
+	if s.low.note(s.at, model.promotion) {
+		s.log.Warn("the encoder is down, rows are scored from numbers alone", "offset", s.at)
+	}
+	return out, nil
 }
 
 // pace finds how many rows take about batchTarget.
@@ -311,9 +338,11 @@ func idsAndVersions(rows arrow.Record) (*array.String, []int64) {
 	return rows.Column(schemas.ColUserID).(*array.String), rows.Column(schemas.ColVersion).(*array.Int64).Int64Values()
 }
 
-// Flush returns the place up to which all rows are acknowledged.
-func (s *scoring) Flush(context.Context) (stream.Commit, error) {
-	return stream.Commit{Offset: s.next}, nil
+// Flush returns the place up to which all rows are acknowledged, and in its
+// metadata from where on they are to be scored again.
+func (s *scoring) Flush(ctx context.Context) (stream.Commit, error) {
+	err := s.improve(ctx)
+	return stream.Commit{Offset: s.next, Metadata: s.low.metadata()}, err
 }
 
 // Close gives the partition up.

@@ -37,15 +37,28 @@ func (f *fakeScorer) Score(_ context.Context, rows arrow.Record) (arrow.Record, 
 	}
 	_, versions := idsAndVersions(rows)
 	f.saw = append(f.saw, append([]int64(nil), versions...))
+	return scoredAs(rows, false), nil
+}
+
+func (f *fakeScorer) ScoreNumeric(_ context.Context, rows arrow.Record) (arrow.Record, error) {
+	return scoredAs(rows, true), nil
+}
+
+// scoredAs makes scored rows of window rows, without scores.
+func scoredAs(rows arrow.Record, degraded bool) arrow.Record {
 	cols := append([]arrow.Array(nil), rows.Columns()[:schemas.ColFeatures+schemas.NumFeatures]...)
 	for c := schemas.ColEmbedding; c < schemas.NumScoredColumns; c++ {
 		b := array.NewBuilder(memory.DefaultAllocator, schemas.ScoredRows.Field(c).Type)
 		for range rows.NumRows() {
-			b.AppendEmptyValue()
+			if flag, ok := b.(*array.BooleanBuilder); ok && c == schemas.ColDegraded {
+				flag.Append(degraded)
+			} else {
+				b.AppendEmptyValue()
+			}
 		}
 		cols = append(cols, b.NewArray())
 	}
-	return array.NewRecord(schemas.ScoredRows, cols, rows.NumRows()), nil
+	return array.NewRecord(schemas.ScoredRows, cols, rows.NumRows())
 }
 
 // newScoring is a processor with a model of promotion 2 at work.
@@ -54,7 +67,7 @@ func newScoring(s rowScorer, live bool, out *messageWriter) *scoring {
 	at.put(&working{rowScorer: s, promotion: 2})
 	return &scoring{
 		log: slog.New(slog.DiscardHandler), metrics: newScorerMetrics(prometheus.NewRegistry()), health: &admin.Health{},
-		models: at, turns: new(turns), live: live, out: out, now: time.Now,
+		models: at, turns: new(turns), live: live, out: out, now: time.Now, low: degraded{from: -1},
 	}
 }
 
