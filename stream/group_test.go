@@ -276,7 +276,7 @@ func testRunTopicsSettings(t *testing.T, h *harness) {
 	}
 	sort.Strings(names)
 	want := []string{"profile.erasures/1", "profile.live.days/2", "profile.live.dlq/2", "profile.live.events/2", "profile.live.late/2", "profile.live.scored/2",
-		"profile.live.sources/1", "profile.live.state/2", "profile.live.windows/2", "profile.models/1"}
+		"profile.live.sources/1", "profile.live.state/2", "profile.live.windows/2", "profile.models/1", "profile.runs/1"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}

@@ -2,19 +2,15 @@ package faults
 
 import (
 	"context"
-	"encoding/binary"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 
-	kafka "github.com/segmentio/kafka-go"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/zeebo/xxh3"
 	"gopkg.in/yaml.v3"
 
 	"profilestream/e2e/harness"
+	"profilestream/stream/kafkatest"
 	"profilestream/stream/wire"
 )
 
@@ -195,53 +191,20 @@ func (x *trial) overran(c *wire.Client) {
 	if !y.workOn() {
 		return
 	}
+	read := y.kafka.Ends(y.topics[0])[0]
 	y.send()
 	x.kills++
 	x.lagged(y.lag("admission"), "admission")
 	ends := y.kafka.Ends(y.topics[0])
-	deleteRecords(x, y.kafka.Addr, y.topics[0], 0, ends[0]-1)
+	kafkatest.DeleteRecords(x, y.kafka.Addr, y.topics[0], 0, ends[0]-1)
 	p := y.start("ingest")
 	if y.exits(p, 1) {
 		x.must(strings.Contains(p.Log(), "below the start"), "retention overran the offset, which is not said: %s", p.Last())
 		x.recoveries++
 	}
+	y.goesOn(c, ends[0]-1-read)
 	x.wrong += y.wrong
 	x.why = append(x.why, y.why...)
-}
-
-// deleteRecords moves the start of a partition's log.
-func deleteRecords(x *trial, addr, topic string, partition int32, before int64) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		x.Fatal(err)
-	}
-	defer conn.Close()
-	req := kmsg.NewPtrDeleteRecordsRequest()
-	req.SetVersion(1)
-	req.TimeoutMillis = 10_000
-	req.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: topic, Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Partition: partition, Offset: before}}}}
-	if _, err := conn.Write(kmsg.NewRequestFormatter().AppendRequest(nil, req, 1)); err != nil {
-		x.Fatal(err)
-	}
-	var size [4]byte
-	_, err = io.ReadFull(conn, size[:])
-	body := make([]byte, binary.BigEndian.Uint32(size[:]))
-	if err == nil {
-		_, err = io.ReadFull(conn, body)
-	}
-	res := kmsg.NewPtrDeleteRecordsResponse()
-	res.SetVersion(1)
-	if err == nil {
-		err = res.ReadFrom(body[4:])
-	}
-	if err == nil && len(res.Topics) == 1 && len(res.Topics[0].Partitions) == 1 {
-		if code := res.Topics[0].Partitions[0].ErrorCode; code != 0 {
-			err = kafka.Error(code)
-		}
-	}
-	if err != nil {
-		x.Fatalf("deleting records of %s[%d]: %v", topic, partition, err)
-	}
 }
 
 // moreLogPartitions starts a worker with another number of log partitions.
