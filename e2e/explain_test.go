@@ -19,11 +19,17 @@ type story struct {
 	Digest       string    `json:"digest"`
 	ModelVersion string    `json:"model_version"`
 	LogOffset    *int64    `json:"log_offset"`
-	Churn        float64   `json:"churn_probability"`
-	Value        float64   `json:"value_expected"`
-	Base         float64   `json:"base_log_odds"`
-	LogOdds      float64   `json:"log_odds"`
-	Reasons      []struct {
+	Stored       struct {
+		LogOffset  int64 `json:"log_offset"`
+		SameDigest bool  `json:"same_digest"`
+		SameScores *bool `json:"same_scores"`
+	} `json:"stored"`
+	Known   map[string]int `json:"known"`
+	Churn   float64        `json:"churn_probability"`
+	Value   float64        `json:"value_expected"`
+	Base    float64        `json:"base_log_odds"`
+	LogOdds float64        `json:"log_odds"`
+	Reasons []struct {
 		Feature string
 		Effect  float64
 	}
@@ -51,8 +57,9 @@ func TestExplainTellsTheStoredScore(t *testing.T) {
 		t.Fatalf("%d latest and %d day rows to explain", len(latest), len(days))
 	}
 	for _, row := range latest {
-		s := explain(t, row[0], "-c", r.config)
+		s := explain(t, row[0], "-c", r.config, "--stored")
 		s.compare(t, row)
+		s.isStored(t, row)
 		if s.LogOffset == nil || *s.LogOffset != number(t, row[6]) {
 			t.Errorf("a latest row of offset %s is explained as of %v", row[6], s.LogOffset)
 		}
@@ -64,7 +71,9 @@ func TestExplainTellsTheStoredScore(t *testing.T) {
 	}
 	for _, row := range days {
 		asOf := time.UnixMilli(number(t, row[1])).UTC().Format(time.RFC3339Nano)
-		explain(t, row[0], "-c", r.config, "--as-of", asOf, "--as-known-at", row[6]).compare(t, row)
+		s := explain(t, row[0], "-c", r.config, "--as-of", asOf, "--as-known-at", row[6], "--stored")
+		s.compare(t, row)
+		s.isStored(t, row)
 	}
 	const nobody = "nobody-of-that-name"
 	out, err := exec.Command(harness.Binary(t, "profilectl"), "explain", nobody, "-c", r.config).CombinedOutput()
@@ -81,6 +90,18 @@ func explain(t *testing.T, user string, args ...string) *story {
 		t.Fatal(err)
 	}
 	return &s
+}
+
+// isStored: the row was found in ClickHouse and made again from its events.
+func (s *story) isStored(t *testing.T, row []string) {
+	t.Helper()
+	events := 0
+	for _, n := range s.Known {
+		events += n
+	}
+	if !s.Stored.SameDigest || s.Stored.SameScores == nil || !*s.Stored.SameScores || s.Stored.LogOffset != number(t, row[6]) || events != s.Events.Total {
+		t.Errorf("row %v, stored: %+v, of %d events known %d", row[1:4], s.Stored, s.Events.Total, events)
+	}
 }
 
 func (s *story) compare(t *testing.T, row []string) {

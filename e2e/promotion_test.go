@@ -79,6 +79,20 @@ func TestPromotionUnderLoad(t *testing.T) {
 	t.Run("a damaged bundle keeps the old one at work", p.damaged)
 	p.stream.stop(t)
 	p.oneModelAMessage()
+	p.recomputed()
+}
+
+// recomputed: a stored score is made again with the bundle of its model_version,
+// though the configuration names another one.
+func (p *promoted) recomputed() {
+	p.t.Helper()
+	user := p.engine.Rows(p.t, "SELECT user_id FROM "+p.database()+".profiles_latest ORDER BY cityHash64(user_id) LIMIT 1")[0][0]
+	cmd := exec.CommandContext(p.t.Context(), harness.Binary(p.t, "profilectl"), "explain", user, "--stored", "--events", "10", "-c", p.config)
+	cmd.Env = append(os.Environ(), p.env("store")...)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "model "+p.id("second")) || !strings.Contains(string(out), "the same digest, the same scores") {
+		p.t.Errorf("a stored row is made again: %v\n%s", err, out)
+	}
 }
 
 // refused: neither promote nor a scorer takes a bundle that the gate refused,

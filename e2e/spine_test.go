@@ -32,6 +32,8 @@ func TestTablesEqualOracle(t *testing.T) {
 	expected := behind.equalsOracle()
 	t.Run("the comparison can fail", func(t *testing.T) { comparisonCanFail(t, behind, expected) })
 
+	t.Run("a run over the same log", func(t *testing.T) { overTheSameLog(t, behind) })
+
 	ahead := newRun(t, "ahead")
 	undisturbed(t, ahead, ahead.named(feed))
 	ahead.drain(shopUntil)
@@ -169,9 +171,14 @@ func TestFaultsTurnTheComparisonRed(t *testing.T) {
 // secondPhase sends events whose days have closed, and events of open days that
 // have passed, after W has moved on.
 func secondPhase(t *testing.T, r *run) {
+	t.Helper()
+	known := knownUsers(t, r)
 	var late, corrections []harness.Message
 	for i := range 600 {
 		user := fmt.Sprintf("second-%d", i%40)
+		if i%2 == 0 {
+			user = known[i%len(known)]
+		}
 		event := func(at time.Time, k int) harness.Message {
 			value := fmt.Sprintf(`{"event_id":"s%d-%d","user_id":%q,"type":"product_view","ts":%q,"product":{"id":"p%d","name":"garden lamp %d","category":"garden"}}`,
 				k, i, user, at.Add(time.Duration(i)*time.Minute).Format(time.RFC3339), i%7, i%7)
@@ -192,4 +199,5 @@ func secondPhase(t *testing.T, r *run) {
 		t.Fatal("no row is a correction")
 	}
 	t.Logf("%d late events, %d corrected rows", len(late), n)
+	restated(t, r, n)
 }

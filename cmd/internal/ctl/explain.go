@@ -26,7 +26,7 @@ import (
 type explainFlags struct {
 	history, model, asOf, known string
 	events                      int
-	json                        bool
+	json, stored, list          bool
 }
 
 func explainCommand(s *shared) *cobra.Command {
@@ -43,11 +43,14 @@ The events come from the run's event log, or from a history with --history. From
 the log it explains the latest row, as of a day the day row. What windowing found
 late, repeated or erased does not count. --as-known-at takes an offset of the
 customer's log partition (the column log_offset of a stored row), or a time at
-which the log took its records: what came later is unknown.
+which the log took its records: what came later is unknown. --stored computes a row
+of ClickHouse again, restated or not, by its log_offset and the bundle of its
+model_version, and fails unless digest and scores are the same.
 
 The output holds personal data.`,
 		Example: `  profilectl explain u0744386 -c f.yaml
   profilectl explain u0744386 -c f.yaml --as-of 2026-02-01 --as-known-at 2026-02-03T12:00:00Z --json
+  profilectl explain u0744386 -c f.yaml --as-of 2026-02-01 --stored --list
   profilectl explain 12347 --history online_retail.csv.gz --model models/retail --as-of 2011-06-01`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,17 +67,21 @@ The output holds personal data.`,
 			if f.json {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				return e.Encode(x)
+				err = e.Encode(x)
+			} else {
+				err = x.print(cmd.OutOrStdout())
 			}
-			return x.print(cmd.OutOrStdout())
+			return errors.Join(err, x.differs)
 		},
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.history, "history", "", "read the events from a history (see profilectl train) instead of the run's event log")
-	fl.StringVar(&f.model, "model", "", "folder of the model bundle; without it the run's promoted one, else model.dir")
+	fl.StringVar(&f.model, "model", "", "folder of the model bundle, or its id in the store; without it the run's promoted one, else model.dir")
 	fl.StringVar(&f.asOf, "as-of", "", "a UTC day, such as 2011-09-01: events before it count; or a time, such as 2011-08-31T12:00:00Z: events up to it")
 	fl.StringVar(&f.known, "as-known-at", "", "offset of the log partition or time up to which events are known; without it all are")
 	fl.IntVar(&f.events, "events", 300, "most events that are left out in turn")
+	fl.BoolVar(&f.stored, "stored", false, "compute the row that ClickHouse has again, and compare")
+	fl.BoolVar(&f.list, "list", false, "list the events that are known")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 	return c
 }
@@ -88,7 +95,14 @@ type explained struct {
 	LogOffset    *int64 `json:"log_offset,omitempty"`
 	KnownOffset  *int64 `json:"known_offset,omitempty"`
 	Currency     string `json:"currency"`
+	// Known are the events that count by type, and KnownEvents each of them, oldest
+	// first, with --list.
+	Known       map[string]int  `json:"known"`
+	KnownEvents []explain.Event `json:"known_events,omitempty"`
+	Stored      *storedRow      `json:"stored,omitempty"`
 	*explain.Explanation
+
+	differs error // why the stored row is another one
 }
 
 func (f *explainFlags) run(ctx context.Context, s *shared, cmd *cobra.Command, cfg *config.Config, user string, p *bar) (x *explained, err error) {
@@ -96,7 +110,13 @@ func (f *explainFlags) run(ctx context.Context, s *shared, cmd *cobra.Command, c
 	if err != nil {
 		return nil, err
 	}
-	x = &explained{User: user, Currency: cfg.Profile.Currency}
+	x = &explained{User: user, Currency: cfg.Profile.Currency, Known: map[string]int{}}
+	if f.stored && f.history == "" {
+		if x.Stored, err = f.lookUp(ctx, cfg, user, m); err != nil {
+			return nil, err
+		}
+		f.known = strconv.FormatInt(x.Stored.LogOffset, 10)
+	}
 	var u *history.User
 	var b *bundle.Bundle
 	if f.history != "" {
@@ -118,7 +138,16 @@ func (f *explainFlags) run(ctx context.Context, s *shared, cmd *cobra.Command, c
 		return nil, err
 	}
 	defer row.Release()
+	for _, e := range u.Events() {
+		x.Known[e.Type]++
+	}
+	if f.list {
+		x.KnownEvents = u.Events()
+	}
 	x.Explanation, err = explain.Explain(ctx, sc.Scorer, row, u, explain.Options{Events: f.events, Currency: cfg.Profile.Currency, Progress: p.step})
+	if err == nil && x.Stored != nil {
+		x.differs = x.check()
+	}
 	return x, err
 }
 
@@ -147,6 +176,9 @@ func (f *explainFlags) moment() (*history.Moment, error) {
 // fromHistory finds the customer in files; without --as-of as of the end of the
 // last day.
 func (f *explainFlags) fromHistory(ctx context.Context, cfg *config.Config, m *history.Moment, x *explained, p *bar) (*history.User, *bundle.Bundle, error) {
+	if f.stored {
+		return nil, nil, fmt.Errorf("%w: --stored compares with rows of a run, a history has none", errUsage)
+	}
 	if f.known != "" {
 		return nil, nil, fmt.Errorf("%w: --as-known-at asks for the order of the event log, which a history does not have", errUsage)
 	}
@@ -174,6 +206,9 @@ func (f *explainFlags) folder(cfg *config.Config) (*bundle.Bundle, error) {
 	dir := cfg.Model.Dir
 	if f.model != "" {
 		dir = f.model
+		if (models.Store{Dir: cfg.Model.StoreDir()}).Has(dir) {
+			return bundleOf(&cfg.Model, dir)
+		}
 	}
 	b, err := stage.LoadBundle(dir)
 	if err == nil && len(b.Refused()) > 0 {
@@ -241,6 +276,10 @@ func (f *explainFlags) fromLog(ctx context.Context, s *shared, cmd *cobra.Comman
 	if u.Stored >= 0 {
 		x.LogOffset = &u.Stored
 	}
+	if x.Stored != nil && f.model == "" {
+		b, err := bundleOf(&cfg.Model, x.Stored.ModelVersion)
+		return u, b, err
+	}
 	b, err := f.bundle(ctx, c, cfg)
 	return u, b, err
 }
@@ -253,9 +292,9 @@ func (f *explainFlags) knownAt() (func(*wire.Record) bool, error) {
 	if n, err := strconv.ParseInt(f.known, 10, 64); err == nil && n >= 0 {
 		return func(r *wire.Record) bool { return r.Offset > n }, nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, f.known)
+	t, err := parseKnown(f.known)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --as-known-at: %q is neither an offset nor a time such as 2026-02-03T12:00:00Z", errUsage, f.known)
+		return nil, err
 	}
 	return func(r *wire.Record) bool { return r.Timestamp > t.UnixMilli() }, nil
 }

@@ -3,7 +3,9 @@ package ctl
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -27,7 +29,13 @@ func (x *explained) print(w io.Writer) error {
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "model %s\n\n", x.ModelVersion)
+	fmt.Fprintf(w, "model %s\n", x.ModelVersion)
+	if x.Stored != nil {
+		x.Stored.print(w)
+	}
+	if err := x.known(w); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "Churn %.3f (%s), expected value %s %.2f (%s)", x.Churn, x.ChurnBand, x.Currency, x.Value, x.ValueBand)
 	if n := x.ValueInterval; n != nil {
 		fmt.Fprintf(w, ", with %.0f %% between %.2f and %.2f", 100*n.Coverage, n.Low, n.High)
@@ -53,6 +61,26 @@ func (x *explained) print(w io.Writer) error {
 		return err
 	}
 	return x.flips(w)
+}
+
+// known says which events the row rests on.
+func (x *explained) known(w io.Writer) error {
+	var kinds []string
+	total := 0
+	for _, kind := range slices.Sorted(maps.Keys(x.Known)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", x.Known[kind], kind))
+		total += x.Known[kind]
+	}
+	fmt.Fprintf(w, "%d events known: %s\n", total, strings.Join(kinds, ", "))
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, e := range x.KnownEvents {
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", e.At.Format("2006-01-02 15:04:05.000"), e.Type, e.What)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
 }
 
 func (x *explained) windows(w io.Writer) error {

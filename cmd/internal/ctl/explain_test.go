@@ -29,6 +29,8 @@ func TestExplainTurnsDownWhatItCannotDo(t *testing.T) {
 		"as of no date":     {[]string{"ann", "--history", file, "--as-of", "yesterday"}, 2, "--as-of"},
 		"known at no place": {[]string{"ann", "--as-known-at", "-1"}, 2, "--as-known-at"},
 		"no log order":      {[]string{"ann", "--history", file, "--as-known-at", "3"}, 2, "--as-known-at"},
+		"not stored":        {[]string{"ann", "--history", file, "--stored"}, 2, "--stored"},
+		"no day":            {[]string{"ann", "--as-of", "2026-03-01T12:00:00Z", "--stored"}, 2, "--stored"},
 		"no events":         {[]string{"ann", "--history", file, "--events", "0"}, 2, "--events"},
 		"nobody":            {[]string{"bob", "--history", file}, 1, "no such customer"},
 		"not yet":           {[]string{"ann", "--history", file, "--as-of", "2026-03-01"}, 1, "no such customer"},
@@ -90,13 +92,41 @@ func TestExplainedIsPrinted(t *testing.T) {
 		}
 	}
 	x.Flips, x.Events.Top = nil, nil
+	x.Known, x.KnownEvents = map[string]int{"search": 2, "purchase": 1}, []explain.Event{{Type: "search", What: "a lamp"}}
+	x.Stored = &storedRow{LogOffset: 41, Digest: "17", ModelVersion: "m/1", Churn: .25005, Value: 12.5}
+	if err := x.check(); err != nil {
+		t.Errorf("the same row: %v", err)
+	}
 	out.Reset()
 	if err := x.print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"No single event", "leads out of the band low"} {
+	for _, want := range []string{"No single event", "leads out of the band low", "3 events known: 1 purchase, 2 search", "search  a lamp", "stored row of offset 41: the same digest, the same scores within 0.0001"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is not printed", want)
+			t.Errorf("%q is not printed:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestStoredRowsAreCompared(t *testing.T) {
+	x := &explained{Explanation: &explain.Explanation{Digest: "17", ModelVersion: "m/1", Churn: .25, Value: 1000}}
+	for says, row := range map[string]storedRow{
+		"the same digest, the same scores within 0.0001":          {Digest: "17", ModelVersion: "m/1", Churn: .25009, Value: 1000.09},
+		"another digest, 18":                                      {Digest: "18", ModelVersion: "m/1", Churn: .25, Value: 1000},
+		"other scores: churn 0.25020":                             {Digest: "17", ModelVersion: "m/1", Churn: .2502, Value: 1000},
+		"other scores: churn 0.25000, value 1000.20":              {Digest: "17", ModelVersion: "m/1", Churn: .25, Value: 1000.2},
+		"the scores not compared: they are of m/2":                {Digest: "17", ModelVersion: "m/2", Churn: .9},
+		"the scores not compared: they are of numbers alone":      {Digest: "17", ModelVersion: "m/numeric", Degraded: true},
+		"another digest, 17 as of 2026-01-01T00:00:00Z, the same": {Digest: "17", ModelVersion: "m/1", Churn: .25, Value: 1000, AsOf: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+	} {
+		x.Stored = &row
+		fails := strings.Contains(says, "another") || strings.Contains(says, "other scores")
+		var out bytes.Buffer
+		if err := x.check(); (err != nil) != fails {
+			t.Errorf("%s: %v", says, err)
+		}
+		if row.print(&out); !strings.Contains(out.String(), says) {
+			t.Errorf("printed %q, want %q", out.String(), says)
 		}
 	}
 }

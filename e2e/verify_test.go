@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"profilestream/e2e/harness"
+)
+
+// overTheSameLog is law L1: a run over another run's event log, in one process
+// and in batches of other sizes, has the same tables, though the other had two
+// workers that were killed. One altered count is seen.
+func overTheSameLog(t *testing.T, r *run) {
+	t.Helper()
+	t.Log(profilectl(t, "run", "start", "again", "--log-of", r.name, "--drain", "--force", "-c", r.config,
+		"--set", "clickhouse.batch_rows=1777", "--set", "model.batch_tokens=1024", "--set", "profile.checkpoint_interval=700ms"))
+	out := profilectl(t, "verify", r.name, "again", "-c", r.config)
+	if !strings.HasSuffix(out, "Equal.\n") {
+		t.Fatalf("verify says\n%s", out)
+	}
+	t.Log(out)
+	r.engine.Rows(t, `INSERT INTO shop_again.profile_history SELECT * REPLACE (row_version + 1 AS row_version, page_views_30d + 1 AS page_views_30d)
+		FROM shop_again.profile_history FINAL ORDER BY cityHash64(user_id, as_of) LIMIT 1`)
+	var exit *exec.ExitError
+	differ, err := exec.Command(harness.Binary(t, "profilectl"), "verify", r.name, "again", "-c", r.config).CombinedOutput()
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(differ), "content differs  1") || !strings.Contains(string(differ), "page_views_30d") {
+		t.Fatalf("one altered count: %v\n%s", err, differ)
+	}
+	t.Logf("%s", differ)
+}
+
+// knownUsers notes the day rows of some customers as they are before they are
+// corrected.
+func knownUsers(t *testing.T, r *run) []string {
+	t.Helper()
+	r.engine.Rows(t, fmt.Sprintf(`CREATE TABLE %[1]s.before ENGINE = MergeTree ORDER BY (user_id, as_of) AS
+		SELECT user_id, as_of, toString(trigger) AS cause, digest, churn_probability, log_offset FROM %[1]s.profile_days
+		WHERE user_id IN (SELECT user_id FROM %[1]s.profiles_latest ORDER BY cityHash64(user_id) LIMIT 20)`, r.database()))
+	var users []string
+	for _, row := range r.engine.Rows(t, "SELECT DISTINCT user_id FROM "+r.database()+".before ORDER BY user_id") {
+		users = append(users, row[0])
+	}
+	return users
+}
+
+// restated compares the ledger of restatements with the rows before and after:
+// every corrected row is in it, with what it replaced, and nothing else.
+func restated(t *testing.T, r *run, corrected int64) {
+	t.Helper()
+	row := func(query string) []string {
+		return r.engine.Rows(t, strings.ReplaceAll(query, "DB.", r.database()+"."))[0]
+	}
+	is := func(what string, got []string, want ...string) {
+		t.Helper()
+		if strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	is("corrected rows and those of other content than the newest restatement", row(`SELECT count(), countIf(p.digest != l.digest)
+		FROM (SELECT user_id, as_of, argMax(new_digest, log_offset) AS digest FROM DB.restatements GROUP BY user_id, as_of) AS l
+		INNER JOIN DB.profile_days AS p ON p.user_id = l.user_id AND p.as_of = l.as_of WHERE p.trigger = 'correction'`), fmt.Sprint(corrected), "0")
+	was := row(`SELECT count(), countIf(l.old_digest = b.digest AND l.old_churn_probability = b.churn_probability AND l.old_log_offset = b.log_offset)
+		FROM (SELECT r.*, b.digest, b.churn_probability, b.log_offset FROM DB.restatements AS r
+			INNER JOIN DB.before AS b ON b.user_id = r.user_id AND b.as_of = r.as_of
+			WHERE r.log_offset > b.log_offset ORDER BY r.log_offset LIMIT 1 BY r.user_id, r.as_of) AS l
+		INNER JOIN DB.before AS b ON b.user_id = l.user_id AND b.as_of = l.as_of`)
+	if was[0] == "0" || was[0] != was[1] {
+		t.Errorf("of %s rows that were corrected, %s restatements say what was before", was[0], was[1])
+	}
+	reported := row(`SELECT count(), countIf(r.digest = b.digest AND r.churn_probability = b.churn_probability)
+		FROM DB.before AS b LEFT JOIN DB.profile_days_as_reported AS r ON b.user_id = r.user_id AND b.as_of = r.as_of WHERE b.cause != 'correction'`)
+	if reported[0] == "0" || reported[0] != reported[1] {
+		t.Errorf("of %s rows, %s are still shown as they were reported", reported[0], reported[1])
+	}
+	t.Logf("%s restatements of rows that were reported, %s rows shown as reported", was[0], reported[0])
+}
