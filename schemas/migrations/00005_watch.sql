@@ -1,7 +1,7 @@
 -- +goose Up
 CREATE TABLE IF NOT EXISTS drift_rows
 (
-    `day` Date COMMENT 'Day that pipeline time stood at',
+    `day` Date COMMENT 'Day at whose end the customers are compared',
     `model_version` LowCardinality(String) COMMENT 'Of the customers that are compared',
     `name` LowCardinality(String) COMMENT 'Feature, or churn_probability, or value_expected',
     `psi` Nullable(Float64) COMMENT 'Population stability index against the rows the model was trained on; NULL: not known, too few rows or a bundle without a reference',

@@ -28,18 +28,44 @@ type Column struct {
 	Expected, Actual []float64 // shares by bin, then of missing values; none without a reference
 }
 
-// drifts compares the current row of every customer with the training of the model
-// that scored it.
+// everybodyDays is within how many days everyone who was not silent for over a year
+// has a day row.
+const everybodyDays = 7
+
+// everybody is the SQL of each customer's newest day row: as training saw customers,
+// at the end of a day. It has two bound parameters, both the same instant.
+func (w *Watcher) everybody() string {
+	history := w.table("profile_history")
+	return history + " FINAL WHERE as_of > ? AND (user_id, as_of) IN (SELECT user_id, max(as_of) FROM " + history + " WHERE as_of > ? GROUP BY user_id)"
+}
+
+// newestDay is the last day that pipeline time has passed; false: there is none yet.
+func (w *Watcher) newestDay(ctx context.Context) (time.Time, bool, error) {
+	var day time.Time
+	var n uint64
+	if err := w.conn.QueryRow(ctx, "SELECT toDate(max(as_of), 'UTC'), count() FROM "+w.table("profile_history")).Scan(&day, &n); err != nil {
+		return day, false, fmt.Errorf("looking for the newest day: %w", err)
+	}
+	return day, n > 0, nil
+}
+
+// drifts compares the customers at the end of the newest day with the training of
+// the models that scored them.
 func (w *Watcher) drifts(ctx context.Context) ([]Drift, error) {
-	rows, err := w.conn.Query(ctx, "SELECT model_version, count(), toDate(max(max(as_of)) OVER (), 'UTC') FROM "+w.table("profiles")+" FINAL GROUP BY model_version ORDER BY model_version")
+	day, there, err := w.newestDay(ctx)
+	if err != nil || !there {
+		return nil, err
+	}
+	since := instant(day.AddDate(0, 0, 1-everybodyDays))
+	rows, err := w.conn.Query(ctx, "SELECT model_version, count() FROM "+w.everybody()+" GROUP BY model_version ORDER BY model_version", since, since)
 	if err != nil {
 		return nil, fmt.Errorf("counting customers: %w", err)
 	}
 	defer rows.Close()
 	var out []Drift
 	for rows.Next() {
-		var d Drift
-		if err := rows.Scan(&d.Version, &d.Rows, &d.Day); err != nil {
+		d := Drift{Day: day}
+		if err := rows.Scan(&d.Version, &d.Rows); err != nil {
 			return nil, fmt.Errorf("counting customers: %w", err)
 		}
 		out = append(out, d)
@@ -48,7 +74,7 @@ func (w *Watcher) drifts(ctx context.Context) ([]Drift, error) {
 		return nil, fmt.Errorf("counting customers: %w", err)
 	}
 	for i := range out {
-		if out[i].Columns, err = w.columns(ctx, out[i].Version, out[i].Rows); err != nil {
+		if out[i].Columns, err = w.columns(ctx, out[i].Version, out[i].Rows, since); err != nil {
 			return nil, err
 		}
 	}
@@ -57,7 +83,7 @@ func (w *Watcher) drifts(ctx context.Context) ([]Drift, error) {
 
 // columns are the drifts of a model version's customers. Where its bundle is not at
 // hand, or has no reference, they are not known.
-func (w *Watcher) columns(ctx context.Context, version string, n uint64) ([]Column, error) {
+func (w *Watcher) columns(ctx context.Context, version string, n uint64, since string) ([]Column, error) {
 	ref := w.reference(version)
 	if ref == nil {
 		var out []Column
@@ -72,8 +98,8 @@ func (w *Watcher) columns(ctx context.Context, version string, n uint64) ([]Colu
 	}
 	// Each column's counts of x <= edge, edge by edge, then of missing values.
 	var below [][]uint64
-	query := "SELECT [" + strings.Join(parts, ", ") + "] FROM " + w.table("profiles") + " FINAL WHERE model_version = ?"
-	if err := w.conn.QueryRow(ctx, query, version).Scan(&below); err != nil {
+	query := "SELECT [" + strings.Join(parts, ", ") + "] FROM " + w.everybody() + " AND model_version = ?"
+	if err := w.conn.QueryRow(ctx, query, since, since, version).Scan(&below); err != nil {
 		return nil, fmt.Errorf("counting the features of model %s: %w", version, err)
 	}
 	out := make([]Column, len(ref.Columns))

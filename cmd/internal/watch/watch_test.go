@@ -47,7 +47,7 @@ func newWatcher(t *testing.T, database string) *Watcher {
 	cfg := config.Default()
 	cfg.ClickHouse.Addr, cfg.ClickHouse.Database = []string{engine.Addr}, database
 	cfg.Model.Dir = t.TempDir()
-	c, err := clickhouse.Open(clickhouse.Config{Addr: cfg.ClickHouse.Addr, Database: database, Run: "live", BatchRows: 1000, BatchInterval: time.Second})
+	c, err := clickhouse.Open(clickhouse.Config{Addr: cfg.ClickHouse.Addr, Database: database, Run: "day", BatchRows: 1000, BatchInterval: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,10 +165,6 @@ func TestQualityIsThatOfTheEvents(t *testing.T) {
 		}
 	}
 	w.insert(t, "profile_history", "user_id, as_of, row_version, trigger, orders_total, revenue_total, churn_probability, value_expected, model_version, log_partition", typed(rows))
-	if err := w.Once(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.insert(t, "profiles", "user_id, as_of, row_version, trigger, model_version", [][]any{{"u0", dayEnd(days - 1), uint64(1), "live", "a/f32"}})
 	for range 2 { // the second time there is nothing left to judge
 		if err := w.Once(t.Context()); err != nil {
 			t.Fatal(err)
@@ -303,17 +299,21 @@ func TestDrift(t *testing.T) {
 	w.refs["a"] = ref
 	rows := make([][]any, 0, n+1)
 	for i := range n {
+		at := asOf.AddDate(0, 0, -(i % 7)) // silent ones have a row now and then
 		var last *time.Time
 		if x := now["last_order_at"][i]; !math.IsNaN(x) {
-			at := asOf.Add(-time.Duration(x * 24 * float64(time.Hour)))
-			last = &at
+			when := at.Add(-time.Duration(x * 24 * float64(time.Hour)))
+			last = &when
 		}
 		gap := now["mean_order_gap_days"][i]
-		rows = append(rows, []any{fmt.Sprint("u", i), asOf, uint64(1), "live", int64(now["page_views_7d"][i]), int64(now["orders_30d"][i]),
+		rows = append(rows, []any{fmt.Sprint("u", i), at, uint64(1), "day", int64(now["page_views_7d"][i]), int64(now["orders_30d"][i]),
 			fmt.Sprintf("%.2f", now["revenue_90d"][i]), last, &gap, float32(now[stability.Churn][i]), "a/f32"})
 	}
-	rows = append(rows, []any{"other", asOf, uint64(1), "live", int64(1), int64(1), "1", (*time.Time)(nil), (*float64)(nil), float32(.5), "old/f32"})
-	w.insert(t, "profiles", "user_id, as_of, row_version, trigger, page_views_7d, orders_30d, revenue_90d, last_order_at, mean_order_gap_days, churn_probability, model_version", rows)
+	for i := range n { // older rows, which are not looked at
+		rows = append(rows, []any{fmt.Sprint("u", i), asOf.AddDate(0, 0, -(i%7)-1-i%9), uint64(1), "day", int64(1e6), int64(1e6), "1", (*time.Time)(nil), (*float64)(nil), float32(.1), "a/f32"})
+	}
+	rows = append(rows, []any{"other", asOf, uint64(1), "day", int64(1), int64(1), "1", (*time.Time)(nil), (*float64)(nil), float32(.5), "old/f32"})
+	w.insert(t, "profile_history", "user_id, as_of, row_version, trigger, page_views_7d, orders_30d, revenue_90d, last_order_at, mean_order_gap_days, churn_probability, model_version", rows)
 	ds, err := w.drifts(t.Context())
 	if err != nil {
 		t.Fatal(err)
