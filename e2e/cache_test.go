@@ -11,6 +11,10 @@ import (
 	"profilestream/e2e/harness"
 )
 
+// cacheDays is long enough that the first weeks' horizon passes: a bundle of 150 days
+// of history looks 49 days ahead.
+const cacheDays = 75
+
 // encoded is what a scorer says when it stops.
 type encoded struct {
 	Msg            string
@@ -23,7 +27,7 @@ type encoded struct {
 // disk: the second time the encoder is asked for under 1 % of the texts, and every
 // score and embedding is the same, bit for bit.
 func TestSecondReplayEncodesNothing(t *testing.T) {
-	feed, _ := simulated(t, "--users", size("E2E_CACHE_USERS", 100), "--events", size("E2E_CACHE_EVENTS", 6000), "--days", "40", "--late", "0", "--poison", "0", "--seed", "77")
+	feed, _ := simulated(t, "--users", size("E2E_CACHE_USERS", 80), "--events", size("E2E_CACHE_EVENTS", 6000), "--days", fmt.Sprint(cacheDays), "--late", "0", "--poison", "0", "--seed", "77")
 	dir := filepath.Join(t.TempDir(), "embeddings")
 	first, again := newRun(t, "first"), newRun(t, "again")
 	a, b := first.replay(feed, dir), again.replay(feed, dir)
@@ -34,6 +38,8 @@ func TestSecondReplayEncodesNothing(t *testing.T) {
 	}
 	sameDigests(t, first, again)
 	sameScores(t, first, again)
+	t.Run("weeks that have matured are judged", func(t *testing.T) { matured(t, again, feed) })
+	t.Run("a bundle beside itself moves nobody", func(t *testing.T) { beside(t, again, dir) })
 }
 
 // replay sends a feed and works it off through to the tables.
@@ -42,7 +48,7 @@ func (r *run) replay(feed *harness.Feed, cache string) (e encoded) {
 	named := r.named(feed)
 	r.kafka.Send(append(named.Clickstream, named.Purchases...))
 	env := []string{"PROFILESTREAM_MODEL_CACHE_DIR=" + cache}
-	harness.Start(r.t, "ingest", r.config, nil, "-drain", "-until", shopStart.AddDate(0, 0, 43).Format(time.RFC3339)).MustExit(0, limit)
+	harness.Start(r.t, "ingest", r.config, nil, "-drain", "-until", shopStart.AddDate(0, 0, cacheDays+3).Format(time.RFC3339)).MustExit(0, limit)
 	scorer := harness.Start(r.t, "scorer", r.config, env, "-force", "-drain")
 	scorer.MustExit(0, limit)
 	harness.Start(r.t, "sink", r.config, nil, "-drain").MustExit(0, limit)

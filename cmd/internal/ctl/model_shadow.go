@@ -170,7 +170,7 @@ func (f *shadowFlags) print(cmd *cobra.Command, r *shadow.Report) error {
 	d, c := r.End(), r.Costs
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), `%s, %s: candidate %s beside %s over %d days to %s
 %d customers on the last day: %.1f %% change their churn band, %.1f %% their segment; mean churn_probability %.4f -> %.4f, expected spend %.0f -> %.0f
-cost of %d rows: at work %.1f CPU s, %d texts encoded; candidate %.1f CPU s, %d texts encoded; scoring everybody again takes %.0f s at this rate
+cost of %d rows: at work %.1f CPU s, %d texts encoded; candidate %.1f CPU s, %d texts encoded; scoring everybody again takes %.3g s at this rate
 `, f.out, f.figures(), r.Candidate, r.Current, len(r.Days), d.Day,
 		d.Users, 100*d.ChurnMoved, 100*d.SegmentMoved, d.ChurnCurrent, d.ChurnCandidate, d.ValueCurrent, d.ValueCandidate,
 		c.Candidate.Rows, c.Current.CPUSeconds, c.Current.Encoded, c.Candidate.CPUSeconds, c.Candidate.Encoded, c.RescoreSeconds)

@@ -27,6 +27,7 @@ var source string
 var page = template.Must(template.New("shadow").Funcs(template.FuncMap{
 	"num": func(x float64) string { return fmt.Sprintf("%.4f", x) }, "rank": rank,
 	"percent": func(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) },
+	"seconds": func(x float64) string { return fmt.Sprintf("%.3g s", x) },
 	"whole":   func(x float64) string { return fmt.Sprintf("%.0f", x) },
 	"churn":   churnPlot, "value": valuePlot, "moved": movedPlot, "shifts": shiftPlot, "table": table,
 }).Parse(source))
