@@ -27,7 +27,7 @@ type encoded struct {
 // disk: the second time the encoder is asked for under 1 % of the texts, and every
 // score and embedding is the same, bit for bit.
 func TestSecondReplayEncodesNothing(t *testing.T) {
-	feed, _ := simulated(t, "--users", size("E2E_CACHE_USERS", 80), "--events", size("E2E_CACHE_EVENTS", 6000), "--days", fmt.Sprint(cacheDays), "--late", "0", "--poison", "0", "--seed", "77")
+	feed, _ := simulated(t, "--users", size("E2E_CACHE_USERS", 60), "--events", size("E2E_CACHE_EVENTS", 4500), "--days", fmt.Sprint(cacheDays), "--late", "0", "--poison", "0", "--seed", "77")
 	dir := filepath.Join(t.TempDir(), "embeddings")
 	first, again := newRun(t, "first"), newRun(t, "again")
 	a, b := first.replay(feed, dir), again.replay(feed, dir)
