@@ -143,3 +143,29 @@ func TestReferenceRoundTrip(t *testing.T) {
 		t.Error("an unknown field was accepted")
 	}
 }
+
+// FuzzDecode: what is accepted encodes to the same bytes again, and can be counted by.
+func FuzzDecode(f *testing.F) {
+	raw, err := New(nil, nil, nil, 90).Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Add([]byte(`{"format":1,"rows":-1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Decode(b)
+		if err != nil {
+			return
+		}
+		for i := range r.Columns {
+			h := &r.Columns[i]
+			if n := len(h.Count([]float64{0, math.NaN(), math.Inf(1)})); n != len(h.Counts) {
+				t.Fatalf("%s counts into %d bins of %d", h.Name, n, len(h.Counts))
+			}
+			h.PSI(h.Counts)
+		}
+		if _, err := r.Encode(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"profilestream/inference/eval"
 	"profilestream/inference/internal/fixture"
+	"profilestream/inference/stability"
 )
 
 func dataset(users, cutoffs int) Dataset {
@@ -61,7 +63,17 @@ func TestTrainBeatsRecencyAndRepeats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(a, b) || !bytes.Equal(r.JSON, again.JSON) {
+	if !bytes.Equal(a, b) || !bytes.Equal(r.JSON, again.JSON) || !reflect.DeepEqual(r.Reference, again.Reference) {
 		t.Error("one seed gave two results")
+	}
+	if ref := r.Reference; ref.Rows != int64(len(d.Churn)) || ref.HorizonDays != 30 {
+		t.Errorf("the reference is of %d rows and %d days, the data of %d and 30", ref.Rows, ref.HorizonDays, len(d.Churn))
+	}
+	raw, err := r.Reference.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stability.Decode(raw); err != nil {
+		t.Errorf("the reference that training makes is refused: %v", err)
 	}
 }
