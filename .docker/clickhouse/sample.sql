@@ -2,7 +2,9 @@
 -- tests of their queries. Every value is a function of the customer's number.
 
 INSERT INTO profilestream.profiles
-    (user_id, as_of, row_version, trigger, page_views_30d, product_views_30d, cart_adds_30d, orders_30d, orders_90d, orders_365d,
+    (user_id, as_of, row_version, trigger, product_views_24h, cart_adds_24h, orders_24h, product_views_7d, cart_adds_7d, orders_7d,
+     product_views_90d, cart_adds_90d, product_views_365d, cart_adds_365d,
+     page_views_30d, product_views_30d, cart_adds_30d, orders_30d, orders_90d, orders_365d,
      revenue_30d, revenue_90d, revenue_365d, active_days_7d, active_days_30d, sessions_30d, first_seen, last_seen, last_order_at,
      orders_total, revenue_total, events_total, days_since_last_event, days_since_last_order, embedding,
      churn_probability, churn_band, value_expected, value_band, interests, sentiment, reasons, degraded, model_version, config_version,
@@ -16,6 +18,9 @@ WITH
     ['books', 'garden', 'kitchen', 'toys', 'clothes'] AS names
 SELECT
     'customer-' || leftPad(toString(number), 4, '0'), now, number * 1048576 + 1, 'live',
+    if(silent = 0, 1 + number % 9, 0), if(silent = 0, number % 3, 0), if(silent = 0, number % 2, 0),
+    if(silent < 7, 5 + number % 40, 0), if(silent < 7, number % 4, 0), if(silent < 7, number % 2, 0),
+    if(silent < 90, 12 + number % 250, 0), if(silent < 90, number % 12, 0), 15 + number % 900, number % 40,
     if(silent < 30, 20 + number % 200, 0), if(silent < 30, 10 + number % 100, 0), if(silent < 30, number % 9, 0),
     if(silent < 30, 1 + number % 3, 0), if(silent < 90, 1 + number % 6, 0), if(silent < 365, orders, 0),
     if(silent < 30, 1 + number % 3, 0) * 20, if(silent < 90, 1 + number % 6, 0) * 20, if(silent < 365, orders, 0) * 20,
@@ -32,11 +37,14 @@ SELECT
 FROM numbers(1000);
 
 INSERT INTO profilestream.profile_history
-    (user_id, as_of, row_version, trigger, orders_90d, revenue_30d, active_days_7d, first_seen, days_since_last_order, churn_probability, churn_band,
+    (user_id, as_of, row_version, trigger, product_views_24h, cart_adds_24h, orders_24h, revenue_24h, last_seen, orders_total,
+     orders_90d, revenue_30d, active_days_7d, first_seen, days_since_last_order, churn_probability, churn_band,
      value_expected, value_band, model_version, config_version, log_partition, log_offset, kafka_time, scored_at)
-WITH toDateTime64('2026-02-01 23:59:59.999', 3, 'UTC') + INTERVAL number % 28 DAY AS day, intDiv(number, 28) AS u
+WITH toDateTime64('2026-02-01 23:59:59.999', 3, 'UTC') + INTERVAL number % 28 DAY AS day, intDiv(number, 28) AS u, cityHash64(number) AS h
 SELECT
     'customer-' || leftPad(toString(u), 4, '0'), day, number * 1048576 + 1, if(u % 3 = 0, 'silence', 'day'),
+    if(u % 3 = 0, 0, h % 5) AS viewed, if(viewed > 0, h % 3, 0) AS added, if(added > 0, h % 2, 0) AS bought, bought * 20,
+    if(u % 3 = 0, toDateTime64('2026-01-20 12:00:00', 3, 'UTC'), day), 1 + u % 17,
     1 + u % 6, (1 + u % 3) * 20, 1 + u % 5, toDateTime64('2026-02-01 00:00:00', 3, 'UTC') - INTERVAL u % 120 DAY, u % 40,
     least(0.98, 0.1 + u % 50 / 100 + number % 28 / 100) AS churn, multiIf(churn < 0.33, 'low', churn < 0.66, 'medium', 'high'),
     (1 + u % 17) * 12, multiIf(u % 17 < 5, 'low', u % 17 < 12, 'mid', 'high'), 'sample-1/f32', 'sample', u % 8, number, day, day

@@ -8,8 +8,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,6 +20,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 	"gopkg.in/yaml.v3"
 
+	"profilestream/e2e/queries"
+	"profilestream/schemas"
 	"profilestream/stream/clickhouse"
 	"profilestream/stream/clickhouse/clickhousetest"
 )
@@ -81,17 +81,17 @@ func TestComposeFileIsValid(t *testing.T) {
 	}
 }
 
-// sample starts an engine with the made-up customers and returns a function
-// that runs a statement and answers in a given format.
-func sample(t *testing.T) func(query, format string) (string, error) {
+// sample starts an engine with the made-up customers and fresh summaries.
+func sample(t *testing.T) queries.DB {
 	t.Helper()
 	e, err := clickhousetest.Start(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Kill() })
+	db := queries.DB{Addr: e.Addr, Name: "profilestream"}
 	c, err := clickhouse.Open(clickhouse.Config{
-		Addr: []string{e.Addr}, Database: "profilestream", Run: "live", BatchRows: 1, BatchInterval: time.Second,
+		Addr: []string{e.Addr}, Database: db.Name, Run: "live", BatchRows: 1, BatchInterval: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -100,24 +100,15 @@ func sample(t *testing.T) func(query, format string) (string, error) {
 	if _, err := clickhouse.Migrate(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	run := func(query, format string) (string, error) {
-		r, err := http.Post("http://"+e.Addr+"/?default_format="+format, "text/plain", strings.NewReader(query))
-		if err != nil {
-			return "", err
-		}
-		defer func() { _ = r.Body.Close() }()
-		body, err := io.ReadAll(r.Body)
-		if err == nil && r.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s", body)
-		}
-		return string(body), err
-	}
 	for _, s := range statements(t, ".docker/clickhouse/sample.sql") {
-		if _, err := run(s, "TSV"); err != nil {
+		if err := db.Do(t.Context(), s); err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
 	}
-	return run
+	if err := clickhouse.RefreshSummaries(t.Context(), c, db.Name); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 var comment = regexp.MustCompile(`(?m)^--.*$`)
@@ -138,11 +129,12 @@ func statements(t *testing.T, file string) []string {
 }
 
 type dashboard struct {
-	Title  string
-	Panels []struct {
-		Title   string
-		Type    string
-		Targets []struct {
+	UID, Title string
+	Templating struct{ List []struct{ Name string } }
+	Panels     []struct {
+		Title, Type, Description string
+		Targets                  []struct {
+			RefID      string `json:"refId"`
 			RawSQL     string `json:"rawSql"`
 			Expr       string
 			Datasource struct{ UID string }
@@ -150,10 +142,20 @@ type dashboard struct {
 	}
 }
 
+// has reports whether the board has a variable of that name.
+func (d dashboard) has(variable string) bool {
+	for _, v := range d.Templating.List {
+		if v.Name == variable {
+			return true
+		}
+	}
+	return false
+}
+
 func dashboards(t *testing.T) []dashboard {
 	t.Helper()
 	files, err := filepath.Glob(".docker/grafana/dashboards/*.json")
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) < 5 {
 		t.Fatalf("dashboards: %v, %v", files, err)
 	}
 	var out []dashboard
@@ -171,34 +173,68 @@ func dashboards(t *testing.T) []dashboard {
 	return out
 }
 
-var timeFilter = regexp.MustCompile(`\$__timeFilter\((\w+)\)`)
+var bound = regexp.MustCompile(`\{([a-z][a-z0-9_]*):([A-Za-z0-9_(), ]+)\}`)
 
-// TestDashboardQueriesHaveData runs the SQL of every panel: each must answer
-// with at least one row, and a single number must not be zero.
+// grafanaSQL is a named query in Grafana's words: from and to are the board's
+// time range, other parameters its variables.
+func grafanaSQL(q schemas.Query) string {
+	return bound.ReplaceAllStringFunc(q.SQL, func(p string) string {
+		m := bound.FindStringSubmatch(p)
+		switch {
+		case m[1] == "from":
+			return "$__fromTime"
+		case m[1] == "to":
+			return "$__toTime"
+		case m[2] == "String":
+			return "${" + m[1] + ":sqlstring}"
+		}
+		return "${" + m[1] + "}"
+	})
+}
+
+// TestDashboardQueriesHaveData asks the query of every panel, which is named by
+// the target's refId and kept in schemas/queries: each must answer with at least
+// one row, and a single number must not be zero.
 func TestDashboardQueriesHaveData(t *testing.T) {
-	run := sample(t)
-	queries := 0
+	db := sample(t)
+	named := map[string]schemas.Query{}
+	all, err := schemas.Queries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range all {
+		named[q.Name] = q
+	}
+	asked := 0
 	for _, d := range dashboards(t) {
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {
 				if target.RawSQL == "" {
 					continue
 				}
-				queries++
-				q := timeFilter.ReplaceAllString(target.RawSQL, "$1 >= toDateTime('2025-12-01 00:00:00', 'UTC') AND $1 <= toDateTime('2026-03-02 00:00:00', 'UTC')")
-				if strings.Contains(q, "$") {
-					t.Errorf("%s / %s: the test does not know a macro in %s", d.Title, p.Title, q)
+				asked++
+				q, ok := named[target.RefID]
+				if !ok || target.RawSQL != grafanaSQL(q) || p.Description != q.Doc {
+					t.Errorf("%s / %s: schemas/queries/%s.sql is, in Grafana's words,\n-- %s\n%s\nnot\n-- %s\n%s",
+						d.Title, p.Title, target.RefID, q.Doc, grafanaSQL(q), p.Description, target.RawSQL)
+					continue
 				}
-				answer, err := run(q, "TSV")
-				answer = strings.TrimSpace(answer)
-				if err != nil || answer == "" || answer == "0" || strings.Contains(answer, "nan") {
-					t.Errorf("%s / %s: answer %q, error %v, of %s", d.Title, p.Title, answer, err, q)
+				for _, param := range q.Params {
+					if param.Name != "from" && param.Name != "to" && !d.has(param.Name) {
+						t.Errorf("%s has no variable %s, which %s needs", d.Title, param.Name, q.Name)
+					}
+				}
+				a, err := db.Ask(t.Context(), q, nil)
+				if err != nil {
+					t.Errorf("%s / %s: %v", d.Title, p.Title, err)
+				} else if answer := fmt.Sprint(a.Rows); len(a.Rows) == 0 || answer == "[[0]]" || strings.Contains(strings.ToLower(answer), "nan") {
+					t.Errorf("%s / %s: %s answers %s", d.Title, p.Title, q.Name, answer)
 				}
 			}
 		}
 	}
-	if queries < 20 {
-		t.Errorf("%d queries found in the dashboards, want at least 20: has their form changed?", queries)
+	if asked < 30 {
+		t.Errorf("%d queries found in the dashboards, want at least 30: has their form changed?", asked)
 	}
 }
 
@@ -216,12 +252,13 @@ func TestSQLOfTheDocs(t *testing.T) {
 	if len(found) < 10 || len(found) != bytes.Count(text, []byte("```sql")) {
 		t.Fatalf("%d queries with results in %s", len(found), file)
 	}
-	run := sample(t)
+	db := sample(t)
 	var out bytes.Buffer
 	end := 0
 	for _, m := range found {
 		query, want := string(text[m[2]:m[3]]), string(text[m[4]:m[5]])
-		got, err := run(query, "PrettySpaceNoEscapesMonoBlock&output_format_pretty_row_numbers=0")
+		answer, err := db.Text(t.Context(), query, "PrettySpaceNoEscapesMonoBlock")
+		got := string(answer)
 		if err != nil || strings.TrimSpace(got) == "" {
 			t.Fatalf("no result (%v) of %s", err, query)
 		}
@@ -254,17 +291,17 @@ func tidy(s string) string {
 
 // TestGrantsParse checks the grants' syntax only: the embedded engine keeps no users.
 func TestGrantsParse(t *testing.T) {
-	run := sample(t)
+	db := sample(t)
 	ss := statements(t, ".docker/clickhouse/grants.sql")
 	if len(ss) < 5 {
 		t.Fatalf("%d statements", len(ss))
 	}
 	for _, s := range ss {
-		if _, err := run("EXPLAIN AST "+s, "TSV"); err != nil {
+		if err := db.Do(t.Context(), "EXPLAIN AST "+s); err != nil {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
-	if _, err := run("EXPLAIN AST GRANT SELECT ON profilestream TOWARDS nobody", "TSV"); err == nil {
+	if err := db.Do(t.Context(), "EXPLAIN AST GRANT SELECT ON profilestream TOWARDS nobody"); err == nil {
 		t.Error("the check accepts what is no grant")
 	}
 }

@@ -69,6 +69,11 @@ func (d DB) Do(ctx context.Context, statement string) error {
 	return err
 }
 
+// Text returns the answer to a statement in one of ClickHouse's formats.
+func (d DB) Text(ctx context.Context, statement, format string) ([]byte, error) {
+	return d.send(ctx, statement, url.Values{"default_format": {format}, "output_format_pretty_row_numbers": {"0"}})
+}
+
 func (d DB) send(ctx context.Context, statement string, params url.Values) ([]byte, error) {
 	params.Set("database", d.Name)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.Addr+"/?"+params.Encode(), strings.NewReader(statement))

@@ -114,19 +114,20 @@ REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
 )
 ENGINE = MergeTree ORDER BY (week, was_churn, churn_band, was_value, value_band)
 COMMENT 'From which bands to which customers went, by week. Read it through band_movements.'
-AS WITH weeks AS
+AS WITH rows AS
     (
-        SELECT user_id, toMonday(as_of) AS week, argMax((churn_band, value_band, value_expected), as_of) AS s
+        SELECT user_id, as_of, toMonday(as_of) AS week, (churn_band, value_band, value_expected) AS s,
+            leadInFrame(toMonday(as_of), 1, toDate(0)) OVER (PARTITION BY user_id ORDER BY as_of ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS next
         FROM profile_history FINAL
-        GROUP BY user_id, week
     )
 SELECT week, if(joined, '', was.1) AS was_churn, s.1 AS churn_band, if(joined, '', was.2) AS was_value, s.2 AS value_band,
     count() AS customers, sum(toFloat64(s.3)) AS expected, now('UTC') AS refreshed_at
 FROM
 (
     SELECT week, s, lagInFrame(s) OVER w AS was, lagInFrame(week) OVER w != week - 7 AS joined
-    FROM weeks
-    WINDOW w AS (PARTITION BY user_id ORDER BY week ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+    FROM rows
+    WHERE next != week
+    WINDOW w AS (PARTITION BY user_id ORDER BY as_of ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )
 GROUP BY week, was_churn, churn_band, was_value, value_band
 SETTINGS max_threads = 2, max_bytes_before_external_sort = 500000000, max_bytes_before_external_group_by = 500000000;
