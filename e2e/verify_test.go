@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"profilestream/e2e/harness"
 )
@@ -75,5 +76,21 @@ func restated(t *testing.T, r *run, corrected int64) {
 	if reported[0] == "0" || reported[0] != reported[1] {
 		t.Errorf("of %s rows, %s are still shown as they were reported", reported[0], reported[1])
 	}
+	asKnown(t, r)
 	t.Logf("%s restatements of rows that were reported, %s rows shown as reported", was[0], reported[0])
+}
+
+// asKnown travels in time: as of one day, a restated row as it was known before
+// and behind the event that restated it is made again from its events.
+func asKnown(t *testing.T, r *run) {
+	t.Helper()
+	row := r.engine.Rows(t, fmt.Sprintf(`SELECT user_id, toUnixTimestamp64Milli(as_of), toString(old_digest), toString(new_digest), old_log_offset, log_offset
+		FROM %s.restatements WHERE old_digest IS NOT NULL ORDER BY cityHash64(user_id, as_of), log_offset DESC LIMIT 1`, r.database()))[0]
+	day := time.UnixMilli(number(t, row[1])).UTC().Format(time.RFC3339Nano)
+	for k, known := range []int64{number(t, row[5]) - 1, number(t, row[5])} {
+		s := explain(t, row[0], "-c", r.config, "--as-of", day, "--as-known-at", fmt.Sprint(known), "--stored")
+		if s.Digest != row[2+k] || !s.Stored.SameDigest || s.Stored.SameScores == nil || !*s.Stored.SameScores || s.Stored.LogOffset != number(t, row[4+k]) {
+			t.Errorf("known at %d: digest %s, stored %+v, want digest %s of offset %s", known, s.Digest, s.Stored, row[2+k], row[4+k])
+		}
+	}
 }

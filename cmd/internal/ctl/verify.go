@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -142,7 +143,7 @@ func printVerified(w io.Writer, r *verify.Report) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "Columns: %d features and %v; not compared: %v.\n", r.Features, verify.Columns(), verify.NotCompared())
+	fmt.Fprintf(w, "Columns: %d features and %s; not compared: %s.\n", r.Features, strings.Join(verify.Columns(), ", "), strings.Join(verify.NotCompared(), ", "))
 	if r.OtherModel > 0 {
 		fmt.Fprintf(w, "%d rows have another model_version and the same scores.\n", r.OtherModel)
 	}

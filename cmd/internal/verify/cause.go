@@ -108,7 +108,10 @@ func (v *verification) cause(a, b *row) Difference {
 	case !paired:
 		d.Cause, d.Detail = Missing, "not in run "+other.Name
 	default:
-		d.Cause, d.Detail = Content, fmt.Sprintf("digest %d -> %d", a.Digest, b.Digest)
+		d.Cause, d.Detail = Content, "at an equal digest"
+		if a.Digest != b.Digest {
+			d.Detail = fmt.Sprintf("digest %d -> %d", a.Digest, b.Digest)
+		}
 	}
 	return d
 }
