@@ -22,10 +22,11 @@ const encoderConfig = `{"model_type":"bert","hidden_size":384,"num_hidden_layers
 "vocab_size":16,"max_position_embeddings":160,"type_vocab_size":2,"hidden_act":"gelu","layer_norm_eps":1e-12}`
 
 // encoderWords is its vocabulary; badWord is the one that the broken encoder
-// makes NaN of. Every text of an active user has it.
+// makes NaN of. The text of a user who bought of late has it, that of the user
+// with whom a scorer tries its bundle has not.
 var encoderWords = []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "orders", "views", "never", "today", "week", "month", "visits", "no", "one", "two", "many"}
 
-const badWord = 1 // [UNK]
+const badWord = 9 // week
 
 // writeEncoder writes the random weights of the test encoder as a Hugging Face
 // folder. The broken one works on its own trial row and gives NaN for real texts.

@@ -69,7 +69,7 @@ type sample struct{ seconds, mib float64 }
 
 func (x *trial) longOutage(outage time.Duration, stage string) {
 	x.begin = time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -feedDays)
-	x.setUp(options{pieces: 1, simulate: []string{"--start", x.begin.Format(time.DateOnly)}, model: ", timeout: 1s"})
+	x.setUp(options{pieces: 1, simulate: []string{"--start", x.begin.Format(time.DateOnly)}, model: ", timeout: 1s, cache_mib: 0"}) // every text is encoded
 	ps := []*harness.Process{x.start("ingest"), x.start("ingest"), x.start("sink")}
 	for x.send() {
 	}
@@ -89,6 +89,7 @@ func (x *trial) longOutage(outage time.Duration, stage string) {
 	}
 	x.kills++
 	during := l.run(outage, stage, nil)
+	x.must(during > 10*usual, "%s was %d behind at most before the outage, and %d in it: it did not stand still", stage, usual, during)
 	if outage >= fullQueueAfter {
 		for _, p := range ps {
 			l.flat(p, (outageWarm + outage*2/5).Seconds())
