@@ -48,7 +48,7 @@ FROM
 )
 ARRAY JOIN totals AS total
 WHERE customers > 0
-SETTINGS max_threads = 2, max_bytes_before_external_sort = 500000000, max_bytes_before_external_group_by = 500000000;
+SETTINGS max_threads = 2, max_bytes_before_external_sort = 200000000, max_bytes_before_external_group_by = 200000000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS activity_days
 REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
@@ -98,7 +98,7 @@ FROM
     GROUP BY user_id, month
 )
 GROUP BY cohort, month
-SETTINGS max_threads = 2, do_not_merge_across_partitions_select_final = 1, max_bytes_before_external_group_by = 500000000;
+SETTINGS max_threads = 2, do_not_merge_across_partitions_select_final = 1, max_bytes_before_external_group_by = 200000000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS band_weeks
 REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
@@ -130,7 +130,7 @@ FROM
     WINDOW w AS (PARTITION BY user_id ORDER BY as_of ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )
 GROUP BY week, was_churn, churn_band, was_value, value_band
-SETTINGS max_threads = 2, max_bytes_before_external_sort = 500000000, max_bytes_before_external_group_by = 500000000;
+SETTINGS max_threads = 2, max_bytes_before_external_sort = 200000000, max_bytes_before_external_group_by = 200000000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS model_weeks
 REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
