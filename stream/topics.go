@@ -66,6 +66,18 @@ func RunTopics(cfg TopicsConfig) []wire.Topic {
 	return append(own, SharedTopics(cfg.Replication)...)
 }
 
+// ArchiveTopic is an input topic of a run's own, for what it reads from files: one partition, stamped as the files say,
+// kept for ever.
+func ArchiveTopic(name string, replication int) wire.Topic {
+	return wire.Topic{Name: name, Partitions: 1, Replication: replication, Settings: map[string]string{
+		"cleanup.policy":         "delete",
+		"message.timestamp.type": "CreateTime",
+		"max.message.bytes":      strconv.Itoa(MaxDeadLetterBatchBytes),
+		"retention.ms":           "-1",
+		"retention.bytes":        "-1",
+	}}
+}
+
 // SharedTopics returns the topics that all runs of a cluster share.
 func SharedTopics(replication int) []wire.Topic {
 	return []wire.Topic{

@@ -33,8 +33,8 @@ func runStartCommand(s *shared) *cobra.Command {
 	c := &cobra.Command{
 		Use: "start NAME", Short: "Start a run beside others, from the past on, or go on with it",
 		Long: `Start runs a second pipeline in this process: with topics, consumer groups and
-tables of its own, from the input topics (--from) or from the event log of another
-run (--log-of). It shows how far it has come, then follows what comes in until it is
+tables of its own, from the input topics (--from), from the event log of another run
+(--log-of), or from files (--archive). It shows how far it has come, then follows what comes in until it is
 stopped; with --until or --drain it ends when all is worked off. Live rows begin when
 it has caught up.
 
@@ -44,8 +44,9 @@ goes on, and so does the name alone. A name in use with another configuration is
 refused.`,
 		Example: `  profilectl run start june --from earliest --set profile.lateness=30d -c f.yaml
   profilectl run start check --log-of live --drain -c f.yaml
+  profilectl run start year --archive old/clickstream-2025.parquet --archive old/purchases-2025.parquet --from 2026-01-01T00:00:00Z -c f.yaml
   profilectl run start shadow --log-of live --model models/candidate --rate 5000 -c f.yaml
-  profilectl run start year --from 2025-01-01T00:00:00Z --until 2026-01-01T00:00:00Z -c f.yaml`,
+  profilectl run start spring --from 2026-03-01T00:00:00Z --until 2026-06-01T00:00:00Z -c f.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Name = args[0]
@@ -58,6 +59,7 @@ refused.`,
 	fs := c.Flags()
 	fs.StringVar(&f.From, "from", "", "where the input topics are read from: earliest, or a time such as 2026-02-01T03:00:00Z; without it input.start of the configuration")
 	fs.StringVar(&f.Of, "log-of", "", "read the event log of this run from its beginning, instead of the input topics")
+	fs.StringArrayVar(&f.Archive, "archive", nil, "file (.jsonl, .parquet) or folder of records to begin with; may be repeated. With --from TIME the topics follow from there on, else the run ends after the files")
 	fs.StringVar(&f.until, "until", "", "work off what is there, move time to this instant (over another run's log: wait until its time has come as far), then end")
 	fs.BoolVar(&f.Drain, "drain", false, "work off what is there, then end")
 	fs.StringArrayVar(&f.set, "set", nil, "`key=value` of the configuration, such as profile.lateness=30d; may be repeated")
@@ -77,6 +79,9 @@ func (f *startFlags) parse(rate bool) (err error) {
 	}
 	if f.From != "" && f.Of != "" {
 		return fmt.Errorf("%w: --from is of the input topics; a log (--log-of) is read from its beginning", errUsage)
+	}
+	if len(f.Archive) > 0 && (f.Of != "" || f.From == "earliest") {
+		return fmt.Errorf("%w: --archive goes with --from TIME, or alone", errUsage)
 	}
 	if f.until != "" {
 		if f.Until, err = time.Parse(time.RFC3339, f.until); err != nil {
@@ -123,15 +128,22 @@ func (s *shared) start(cmd *cobra.Command, r *runs.Request) error {
 		return err
 	}
 	defer c.Close()
-	rec, cfg, again, err := runs.Prepare(ctx, c, s.load, r)
+	run, err := runs.Prepare(ctx, c, s.load, r)
 	if err != nil {
 		return err
 	}
+	rec, cfg := &run.Record, run.Config
 	fmt.Fprintf(out, "run %s: %s, config_version %s, model %s, database %s\n", rec.Run, rec.From(), rec.ConfigVersion, rec.Bundle, cfg.Database())
-	if again {
+	if run.Again {
 		fmt.Fprintf(out, "run %s: goes on, begun %s\n", rec.Run, rec.Started.Format(time.RFC3339))
 	}
-	return work(ctx, out, &bar{w: cmd.ErrOrStderr()}, rec, &runs.Job{
+	b := &bar{w: cmd.ErrOrStderr()}
+	defer b.done()
+	if err := run.Load(ctx, b.step); err != nil {
+		return err
+	}
+	b.done()
+	return work(ctx, out, b, rec, &runs.Job{
 		Config: cfg, Log: log, Force: rec.Forced || r.Force, Drain: rec.Drain, Until: rec.Until,
 	})
 }

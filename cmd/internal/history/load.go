@@ -30,6 +30,16 @@ type line struct {
 // purchases (.jsonl, .parquet), one such file, or an Online Retail file (.csv,
 // .csv.gz).
 func (h *History) Load(ctx context.Context, path string) error {
+	return Records(ctx, path, h.cfg.Profile.Currency, h.Add)
+}
+
+// Take gets the next record of an archive: its topic, its Kafka timestamp and its
+// value, nil where there was none.
+type Take func(topic string, kafkaMillis int64, value []byte) error
+
+// Records passes on the records of what Load reads, file by file, in their order.
+// The amounts of a retail file are of the currency.
+func Records(ctx context.Context, path, currency string, take Take) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("reading a history: %w", err)
@@ -42,7 +52,7 @@ func (h *History) Load(ctx context.Context, path string) error {
 				file := filepath.Join(path, topic+ending)
 				if _, err := os.Stat(file); err == nil {
 					found = true
-					if err := h.Load(ctx, file); err != nil {
+					if err := Records(ctx, file, currency, take); err != nil {
 						return err
 					}
 				}
@@ -53,27 +63,39 @@ func (h *History) Load(ctx context.Context, path string) error {
 		}
 		return nil
 	case strings.HasSuffix(path, ".csv"), strings.HasSuffix(path, ".csv.gz"), strings.HasSuffix(path, ".gz"):
-		return h.loadRetail(path)
+		return retail(path, currency, take)
 	case strings.HasSuffix(path, ".jsonl"):
-		return h.loadLines(ctx, strings.TrimSuffix(filepath.Base(path), ".jsonl"), path)
+		return lines(ctx, TopicOfFile(path), path, take)
 	case strings.HasSuffix(path, ".parquet"):
-		return h.loadParquet(ctx, path)
+		return readParquet(ctx, path, take)
 	}
 	return fmt.Errorf("reading a history: %s is no folder, .jsonl, .parquet, .csv or .csv.gz", path)
 }
 
-func (h *History) loadRetail(path string) error {
+// TopicOfFile is the topic that a file's name begins with: clickstream for
+// clickstream.jsonl and for clickstream-2026-01.parquet.
+func TopicOfFile(path string) string {
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	for _, topic := range []string{simulate.TopicClickstream, simulate.TopicPurchases} {
+		if rest, ok := strings.CutPrefix(name, topic); ok && (rest == "" || strings.ContainsAny(rest[:1], "-_.")) {
+			return topic
+		}
+	}
+	return name
+}
+
+func retail(path, currency string, take Take) error {
 	r, err := simulate.OpenRetail(path)
 	if err != nil {
 		return err
 	}
-	_, err = simulate.RetailEvents(r, h.cfg.Profile.Currency, func(e simulate.Event) error {
-		return h.Add(e.Topic, e.KafkaMillis, e.Value)
+	_, err = simulate.RetailEvents(r, currency, func(e simulate.Event) error {
+		return take(e.Topic, e.KafkaMillis, e.Value)
 	})
 	return errors.Join(err, r.Close())
 }
 
-func (h *History) loadLines(ctx context.Context, topic, path string) error {
+func lines(ctx context.Context, topic, path string, take Take) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("reading a history: %w", err)
@@ -92,7 +114,10 @@ func (h *History) loadLines(ctx context.Context, topic, path string) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", path, n, err)
 		}
-		return h.Add(topic, l.KafkaTS, value)
+		if err := take(topic, l.KafkaTS, value); err != nil {
+			return fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading a history: %w", err)

@@ -3,8 +3,6 @@ package history
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -21,8 +19,8 @@ const (
 	parquetValue = "value"    // the record, string or binary
 )
 
-// loadParquet reads a Parquet archive of records of the input topics.
-func (h *History) loadParquet(ctx context.Context, path string) error {
+// readParquet reads a Parquet archive of records of the input topics.
+func readParquet(ctx context.Context, path string, take Take) error {
 	f, err := file.OpenParquetFile(path, false)
 	if err != nil {
 		return fmt.Errorf("reading a history: %s: %w", path, err)
@@ -38,13 +36,13 @@ func (h *History) loadParquet(ctx context.Context, path string) error {
 		return fmt.Errorf("reading a history: %s: %w", path, err)
 	}
 	defer records.Release()
-	topic := strings.TrimSuffix(filepath.Base(path), ".parquet")
+	topic := TopicOfFile(path)
 	n := 0
 	for records.Next() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.addRecords(topic, n, records.Record()); err != nil {
+		if err := takeRecords(topic, n, records.Record(), take); err != nil {
 			return fmt.Errorf("reading a history: %s: %w", path, err)
 		}
 		n += int(records.Record().NumRows())
@@ -55,8 +53,8 @@ func (h *History) loadParquet(ctx context.Context, path string) error {
 	return nil
 }
 
-// addRecords takes rows in; first is the number of the first one.
-func (h *History) addRecords(topic string, first int, rec arrow.Record) error {
+// takeRecords passes rows on; first is the number of the first one.
+func takeRecords(topic string, first int, rec arrow.Record, take Take) error {
 	column := func(name string) arrow.Array {
 		if at := rec.Schema().FieldIndices(name); len(at) == 1 {
 			return rec.Column(at[0])
@@ -79,7 +77,7 @@ func (h *History) addRecords(topic string, first int, rec arrow.Record) error {
 		if topics != nil {
 			topic = string(topics(i))
 		}
-		if err := h.Add(topic, at(i), values(i)); err != nil {
+		if err := take(topic, at(i), values(i)); err != nil {
 			return fmt.Errorf("row %d: %w", first+i, err)
 		}
 	}

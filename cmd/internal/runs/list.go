@@ -46,7 +46,7 @@ func List(ctx context.Context, c *wire.Client, load Loader) ([]Listed, error) {
 	}
 	for run, r := range records {
 		l := at(run)
-		l.Start, l.End, l.Config, l.Model = strings.TrimPrefix(r.From(), "from "), r.end(), r.ConfigVersion, r.Bundle
+		l.Start, l.End, l.Config, l.Model = r.From(), r.end(), r.ConfigVersion, r.Bundle
 	}
 	topics, err := c.Topics(ctx)
 	if err != nil {

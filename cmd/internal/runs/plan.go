@@ -25,20 +25,18 @@ type Loader func(over map[string]string) (*config.Config, error)
 // Request is how a run is asked for.
 type Request struct {
 	Name string
-	From string            // earliest or a time: where the topics are read from
-	Of   string            // run whose event log is read instead
-	Over map[string]string // configuration keys
+	From string // earliest or a time: where the topics are read from
+	Of   string // run whose event log is read instead
+	// Archive are files and folders that are read before the topics, which follow
+	// only where From is a time.
+	Archive []string
+	Over    map[string]string // configuration keys
 	// Model is the folder of a bundle; empty: the model that the run of the
 	// configuration works with.
 	Model string
 	Force bool // take a bundle that the gate refused
 	Drain bool
 	Until time.Time
-}
-
-// empty says that nothing but the name is given.
-func (r *Request) empty() bool {
-	return r.From == "" && r.Of == "" && len(r.Over) == 0 && r.Model == "" && !r.Drain && r.Until.IsZero()
 }
 
 // ErrInUse: the name belongs to a run that was started otherwise.
@@ -80,6 +78,11 @@ func plan(ctx context.Context, c *wire.Client, load Loader, r *Request) (*Record
 		over["log.of"], over["log.partitions"], over["input.start"] = r.Of, strconv.Itoa(len(tps)), "earliest"
 	}
 	rec := &Record{Format: recordFormat, Run: r.Name, Of: base.Run, Started: time.Now().UTC().Truncate(time.Millisecond), Drain: r.Drain || !r.Until.IsZero(), Until: r.Until}
+	if len(r.Archive) > 0 {
+		if err := rec.archive(base, r, over); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := rec.model(ctx, c, base, r, over); err != nil {
 		return nil, nil, err
 	}
@@ -95,6 +98,29 @@ func plan(ctx context.Context, c *wire.Client, load Loader, r *Request) (*Record
 	}
 	rec.ConfigVersion = cfg.Version()
 	return rec, cfg, nil
+}
+
+// archive makes the files the run's first inputs.
+func (rec *Record) archive(base *config.Config, r *Request, over map[string]string) (err error) {
+	a := &Archive{}
+	if a.Files, err = findFiles(r.Archive); err != nil {
+		return err
+	}
+	topics := archiveTopics(r.Name)
+	if r.From != "" {
+		if a.Before, err = time.Parse(time.RFC3339, r.From); err != nil {
+			return &config.Error{Key: "input.start", Reason: fmt.Sprintf("with an archive the topics are read from a time on, not from %q", r.From)}
+		}
+		topics = append(topics, base.Input.Topics...)
+	} else {
+		rec.Drain = true
+		if _, ok := over["profile.idle_after"]; !ok {
+			over["profile.idle_after"] = "0s" // files have no clock
+		}
+	}
+	over["input.topics"], over["input.start"] = strings.Join(topics, ","), "earliest"
+	rec.Archive = a
+	return nil
 }
 
 // model says which bundle the run works with: the one asked for, or the one that
@@ -140,21 +166,22 @@ func (rec *Record) model(ctx context.Context, c *wire.Client, base *config.Confi
 	return nil
 }
 
-// goOn is the configuration of a run that exists, if what is asked for fits it.
-func (rec *Record) goOn(ctx context.Context, c *wire.Client, load Loader, r *Request) (*config.Config, error) {
+// goOn is the configuration of a run that exists, if what is asked for fits it:
+// what is given must be as it was, but for the keys that may change.
+func (rec *Record) goOn(load Loader, r *Request) (*config.Config, error) {
 	keys := maps.Clone(rec.Keys)
-	if !r.empty() {
-		asked, _, err := plan(ctx, c, load, r)
-		if err != nil {
-			return nil, err
-		}
-		if err := rec.differs(asked); err != nil {
-			return nil, err
-		}
-		maps.Copy(keys, r.Over)
+	maps.Copy(keys, r.Over)
+	if r.Of != "" {
+		keys["log.of"] = r.Of
+	}
+	if r.From != "" && rec.Archive == nil {
+		keys["input.start"] = r.From
 	}
 	cfg, err := load(keys)
 	if err != nil {
+		return nil, err
+	}
+	if err := rec.differs(cfg, r); err != nil {
 		return nil, err
 	}
 	if v := cfg.Version(); v != rec.ConfigVersion {
@@ -170,27 +197,62 @@ func (rec *Record) goOn(ctx context.Context, c *wire.Client, load Loader, r *Req
 	return cfg, nil
 }
 
-// differs names what a run was started with otherwise.
-func (rec *Record) differs(asked *Record) error {
+// differs names what is asked for otherwise than the run was started.
+func (rec *Record) differs(cfg *config.Config, r *Request) error {
 	var why []string
-	for _, key := range slices.Sorted(maps.Keys(asked.Keys)) {
-		if was := rec.Keys[key]; fixed(key) && was != asked.Keys[key] {
-			why = append(why, fmt.Sprintf("%s is %s, not %s", key, was, asked.Keys[key]))
+	now := cfg.Keys()
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		if was := rec.Keys[key]; fixed(key) && was != now[key] {
+			why = append(why, fmt.Sprintf("%s is %s, not %s", key, was, now[key]))
 		}
 	}
-	if rec.Bundle != asked.Bundle {
-		why = append(why, fmt.Sprintf("its model is bundle %s, not %s", rec.Bundle, asked.Bundle))
+	if r.Model != "" {
+		if b, err := bundle.Load(r.Model); err != nil {
+			return err
+		} else if b.ID() != rec.Bundle {
+			why = append(why, fmt.Sprintf("its model is bundle %s, not %s", rec.Bundle, b.ID()))
+		}
 	}
-	if rec.Drain != asked.Drain || !rec.Until.Equal(asked.Until) {
+	if asked := (Record{Drain: true, Until: r.Until}); (r.Drain || !r.Until.IsZero()) && rec.end() != asked.end() {
 		why = append(why, fmt.Sprintf("it ends %s, not %s", rec.end(), asked.end()))
+	}
+	if files, err := rec.otherFiles(r); err != nil {
+		return err
+	} else if files != "" {
+		why = append(why, files)
 	}
 	if len(why) == 0 {
 		return nil
 	}
-	if rec.ConfigVersion != asked.ConfigVersion {
-		why = append(why, fmt.Sprintf("so config_version is %s, not %s", rec.ConfigVersion, asked.ConfigVersion))
+	if v := cfg.Version(); v != rec.ConfigVersion {
+		why = append(why, fmt.Sprintf("so config_version is %s, not %s", rec.ConfigVersion, v))
 	}
 	return fmt.Errorf("%w: run %s was started otherwise: %s. Give another name, or retire it first; without flags the run goes on as it was started", ErrInUse, rec.Run, strings.Join(why, "; "))
+}
+
+// otherFiles says how an archive that is asked for differs.
+func (rec *Record) otherFiles(r *Request) (string, error) {
+	if len(r.Archive) == 0 && (rec.Archive == nil || r.From == "") {
+		return "", nil
+	}
+	asked := Record{Keys: rec.Keys, Archive: &Archive{}}
+	if rec.Archive != nil {
+		*asked.Archive = *rec.Archive
+	}
+	if len(r.Archive) > 0 {
+		files, err := findFiles(r.Archive)
+		if err != nil {
+			return "", err
+		}
+		asked.Archive.Files = files
+	}
+	if r.From != "" {
+		asked.Archive.Before, _ = time.Parse(time.RFC3339, r.From)
+	}
+	if rec.Archive.equal(asked.Archive) {
+		return "", nil
+	}
+	return fmt.Sprintf("it reads %s, not %s", rec.From(), asked.From()), nil
 }
 
 func (rec *Record) end() string {

@@ -26,6 +26,8 @@ type Record struct {
 	// then moves to, zero: none.
 	Drain bool      `json:"drain,omitempty"`
 	Until time.Time `json:"until,omitzero"`
+	// Archive is what the run begins with, nil: no files.
+	Archive *Archive `json:"archive,omitempty"`
 }
 
 func (r *Record) encode() ([]byte, error) { return json.Marshal(r) }
@@ -53,5 +55,8 @@ func (r *Record) From() string {
 	if of := r.Keys["log.of"]; of != "" {
 		return "log of " + of
 	}
-	return "from " + r.Keys["input.start"]
+	if r.Archive != nil {
+		return r.Archive.String()
+	}
+	return "topics from " + r.Keys["input.start"]
 }
