@@ -14,8 +14,8 @@ import (
 	"profilestream/e2e/harness"
 )
 
-// restated are the users with an event that the live run found late.
-const restated = 100
+// lateUsers are the users with an event that the live run found late.
+const lateUsers = 100
 
 // TestRunBesideLive starts a run with a longer lateness beside one at work, kills
 // it in the middle, promotes it under readers and goes on with it.
@@ -64,17 +64,17 @@ func (r *run) beside(feed *harness.Feed) {
 	r.settled("applied to its log")
 	r.kafka.Send(r.views("late", shopStart.AddDate(0, 0, 5), shopStart.AddDate(0, 0, 30)))
 	harness.Eventually(r.t, time.Minute, "late events in the table", func() error {
-		if n := r.engine.Count(r.t, "SELECT count() FROM "+r.database()+".late_events"); n != restated {
+		if n := r.engine.Count(r.t, "SELECT count() FROM "+r.database()+".late_events"); n != lateUsers {
 			return fmt.Errorf("%d late events", n)
 		}
 		return nil
 	})
 }
 
-// views is one product_view, within 100 minutes of each of the restated users.
+// views is one product_view, within 100 minutes of each user with a late event.
 func (r *run) views(id string, at, arrived time.Time) []harness.Message {
 	var out []harness.Message
-	for i := range restated {
+	for i := range lateUsers {
 		value := fmt.Sprintf(`{"event_id":"%s-%d","user_id":"restated-%d","type":"product_view","ts":%q,"product":{"id":"p%d","name":"lamp","category":"garden"}}`,
 			id, i, i, at.Add(time.Duration(i)*time.Minute).Format(time.RFC3339), i%5)
 		out = append(out, harness.Message{Topic: r.topics[0], Partition: i % inputPartitions["clickstream"], Time: arrived, Value: []byte(value)})
@@ -233,17 +233,17 @@ func (r *run) stayRestated(name string) {
 	restatedUsers := func(database string, viewed int) int64 {
 		return r.engine.Count(r.t, fmt.Sprintf("SELECT count() FROM %s.profiles_latest WHERE startsWith(user_id, 'restated-') AND events_total = %d AND product_views_90d = %[2]d", database, viewed))
 	}
-	if own, shown := restatedUsers(r.database(), 2), restatedUsers("shop", 3); own != restated || shown != restated {
-		r.t.Errorf("%d users as reported, %d restated, want %d of each", own, shown, restated)
+	if own, shown := restatedUsers(r.database(), 2), restatedUsers("shop", 3); own != lateUsers || shown != lateUsers {
+		r.t.Errorf("%d users as reported, %d restated, want %d of each", own, shown, lateUsers)
 	}
 	r.kafka.Send(r.views("next", shopStart.AddDate(0, 0, 30), shopStart.AddDate(0, 0, 31)))
 	harness.Eventually(r.t, time.Minute, "the next event of each user in "+name, func() error {
-		if own, shown := restatedUsers(r.database(), 3), restatedUsers("shop", 4); own != restated || shown != restated {
+		if own, shown := restatedUsers(r.database(), 3), restatedUsers("shop", 4); own != lateUsers || shown != lateUsers {
 			return fmt.Errorf("%d users as reported, %d restated", own, shown)
 		}
 		return nil
 	})
-	r.t.Logf("%d users restated by late events stay restated after their next event", restated)
+	r.t.Logf("%d users restated by late events stay restated after their next event", lateUsers)
 }
 
 // retired: a run that serves, or is at work, stays; else nothing of it does.
