@@ -48,7 +48,7 @@ FROM
 )
 ARRAY JOIN totals AS total
 WHERE customers > 0
-SETTINGS max_threads = 2, max_bytes_before_external_sort = 200000000, max_bytes_before_external_group_by = 200000000;
+SETTINGS max_threads = 2, max_bytes_before_external_sort = 100000000, max_bytes_before_external_group_by = 200000000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS activity_days
 REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
@@ -114,23 +114,18 @@ REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
 )
 ENGINE = MergeTree ORDER BY (week, was_churn, churn_band, was_value, value_band)
 COMMENT 'From which bands to which customers went, by week. Read it through band_movements.'
-AS WITH rows AS
-    (
-        SELECT user_id, as_of, toMonday(as_of) AS week, (churn_band, value_band, value_expected) AS s,
-            leadInFrame(toMonday(as_of), 1, toDate(0)) OVER (PARTITION BY user_id ORDER BY as_of ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS next
-        FROM profile_history FINAL
-    )
-SELECT week, if(joined, '', was.1) AS was_churn, s.1 AS churn_band, if(joined, '', was.2) AS was_value, s.2 AS value_band,
-    count() AS customers, sum(toFloat64(s.3)) AS expected, now('UTC') AS refreshed_at
+AS SELECT toDate(number * 7 + 4) AS week, was.1 AS was_churn, c AS churn_band, was.2 AS was_value, v AS value_band,
+    count() AS customers, sum(toFloat64(e)) AS expected, now('UTC') AS refreshed_at
 FROM
 (
-    SELECT week, s, lagInFrame(s) OVER w AS was, lagInFrame(week) OVER w != week - 7 AS joined
-    FROM rows
-    WHERE next != week
-    WINDOW w AS (PARTITION BY user_id ORDER BY as_of ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+    SELECT intDiv(toInt32(toMonday(as_of)), 7) AS number, as_of, toString(churn_band) AS c, toString(value_band) AS v, value_expected AS e,
+        argMax((c, v), as_of) OVER (PARTITION BY user_id ORDER BY number RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING) AS was,
+        max(as_of) OVER (PARTITION BY user_id ORDER BY number RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS newest
+    FROM profile_history FINAL
 )
+WHERE as_of = newest
 GROUP BY week, was_churn, churn_band, was_value, value_band
-SETTINGS max_threads = 2, max_bytes_before_external_sort = 200000000, max_bytes_before_external_group_by = 200000000;
+SETTINGS max_threads = 2, max_bytes_before_external_sort = 100000000, max_bytes_before_external_group_by = 200000000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS model_weeks
 REFRESH AFTER 10 MINUTE RANDOMIZE FOR 1 MINUTE
