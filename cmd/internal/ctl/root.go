@@ -75,7 +75,7 @@ sink; this tool sets up what they need and looks at what they did.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.PersistentFlags().StringVarP(&s.path, "config", "c", "", "configuration file (YAML); without it defaults and the environment hold")
 	root.PersistentFlags().StringVar(&s.level, "log-level", "warn", "debug, info, warn or error")
-	root.AddCommand(simulate.Command(), topicsCommand(s), migrateCommand(s), modelCommand(s), trainCommand(s), scoreCommand(s), explainCommand(s), demoCommand(s), dlqCommand(s), eraseCommand(s), runCommand(s), verifyCommand(s), doctorCommand(s))
+	root.AddCommand(simulate.Command(), topicsCommand(s), migrateCommand(s), modelCommand(s), trainCommand(s), scoreCommand(s), explainCommand(s), demoCommand(s), dlqCommand(s), eraseCommand(s), runCommand(s), verifyCommand(s), doctorCommand(s), consoleCommand(s))
 	strict(root)
 	return root
 }
