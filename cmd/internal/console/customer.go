@@ -134,9 +134,9 @@ type timeline struct {
 type timelineRow struct {
 	Day      time.Time `ch:"day"`
 	Trigger  string    `ch:"trigger"`
-	Churn    float64   `ch:"churn_probability"`
+	Churn    float32   `ch:"churn_probability"`
 	Band     string    `ch:"churn_band"`
-	Expected float64   `ch:"value_expected"`
+	Expected float32   `ch:"value_expected"`
 	Value    string    `ch:"value_band"`
 	Orders   int64     `ch:"orders_30d"`
 	Spend    float64   `ch:"revenue_30d"`
@@ -157,8 +157,8 @@ func (c *Console) timelineOf(ctx context.Context, p *customerPage) error {
 	t.Spends = chart{Unit: "money", Currency: symbol, Sync: "customer", Series: []series{{Label: "Spend, last 30 days", Color: "churn-low", Stepped: true}}}
 	for _, r := range t.Rows {
 		t.Churn.X = append(t.Churn.X, r.Day.Unix())
-		t.Churn.Series[0].add(r.Churn)
-		t.Expect.Series[0].add(r.Expected)
+		t.Churn.Series[0].add(float64(r.Churn))
+		t.Expect.Series[0].add(float64(r.Expected))
 		t.Spends.Series[0].add(r.Spend)
 	}
 	t.Expect.X, t.Spends.X = t.Churn.X, t.Churn.X

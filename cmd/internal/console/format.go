@@ -14,7 +14,7 @@ func formats(currency string) template.FuncMap {
 	m := money{symbolOf(currency)}
 	return template.FuncMap{
 		"money": m.short, "exact": m.exact, "count": count, "percent": percent, "share": share, "day": day, "clock": clock, "signed": signed,
-		"label": Label, "seconds": seconds, "capital": capital, "number": number,
+		"known": func(v any) bool { return v != nil }, "label": Label, "seconds": seconds, "capital": capital, "number": number,
 		"bar": func(part, whole any) float64 { return bar(number(part), number(whole), 100) },
 	}
 }

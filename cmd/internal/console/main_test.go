@@ -87,7 +87,7 @@ func testOptions(t testing.TB) Options {
 	}
 	t.Cleanup(func() { _ = reader.Close() })
 	return Options{
-		Reader: reader, Database: "profilestream", Run: "live", Currency: "GBP", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Reader: reader, Database: "profilestream", Run: "live", Currency: "GBP", Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Lag: func(context.Context) ([]StageLag, error) {
 			return []StageLag{{Stage: "sink", Topic: "profile.live.scored", Partitions: 8, Behind: 12}}, nil
 		},

@@ -140,7 +140,7 @@ func (c *Console) page(handle func(http.ResponseWriter, *http.Request) error) ht
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, status int, words string, err error) {
 	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		c.o.Log.Warn("a page failed", "page", r.Pattern, "cause", kind(err))
-		c.o.Log.Debug("a page failed", "page", r.Pattern, "error", err.Error())
+		c.o.Log.Debug("a page failed, in full", "page", r.Pattern, "error", err.Error())
 	}
 	if e := c.render(w, r, status, "error", "Not shown", struct {
 		Status int
