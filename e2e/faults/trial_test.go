@@ -106,7 +106,7 @@ kafka: {brokers: ["%s"], session_timeout: %s}
 input: {topics: [%s]}
 log: {partitions: %d, replication: %d}
 profile: {checkpoint_interval: 500ms, live_interval: 250ms, lateness: %s, max_events_user_day: %d, rates: {USD: %s}%s}
-model: {dir: %s, threads: 1, precision: f32%s}
+model: {dir: "%s", threads: 1, precision: f32%s}
 clickhouse: {addr: ["%s"], database: faults, batch_interval: 250ms}
 admin: {drain_deadline: 2m}
 `, run, o.brokers, o.session, strings.Join(x.topics, ", "), logParts, len(x.kafka.Addrs), o.lateness, o.cap, sourceUSD, o.extra, o.bundle, o.model, o.clickhouse))
