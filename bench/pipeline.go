@@ -35,6 +35,7 @@ type settings struct {
 	liveInterval, batchInterval time.Duration
 	profile                     string // more keys of profile
 	ingestOnly                  bool   // needs neither model nor engine
+	noModel                     bool   // needs no model
 }
 
 func (s *session) pipeline(o settings) *pipeline {
@@ -66,7 +67,10 @@ func (p *pipeline) configure(o settings) {
 	}
 	model, clickhouse := "none", "127.0.0.1:1"
 	if !o.ingestOnly {
-		model, clickhouse = s.bundle(), s.engine().Addr()
+		clickhouse = s.engine().Addr()
+	}
+	if !o.ingestOnly && !o.noModel {
+		model = s.bundle()
 	}
 	if o.profile != "" {
 		o.profile = ", " + o.profile

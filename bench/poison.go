@@ -23,7 +23,7 @@ func preparePoison(s *session) func() []sample {
 			s.timeDrain(clean.topics, &alone)
 			s.timeDrain(topics, &beside)
 		}
-		p := s.pipeline(settings{inputs: topics})
+		p := s.pipeline(settings{inputs: topics, noModel: true})
 		defer p.remove()
 		p.drain("ingest")
 		start := time.Now()
