@@ -14,7 +14,7 @@ func formats(currency string) template.FuncMap {
 	m := money{symbolOf(currency)}
 	return template.FuncMap{
 		"money": m.short, "exact": m.exact, "count": count, "percent": percent, "share": share, "day": day, "clock": clock, "signed": signed,
-		"known": func(v any) bool { return v != nil }, "label": Label, "seconds": seconds, "capital": capital, "number": number,
+		"digits": func(v any, places int) string { return strconv.FormatFloat(number(v), 'f', places, 64) }, "known": func(v any) bool { return v != nil }, "label": Label, "seconds": seconds, "capital": capital, "number": number,
 		"bar": func(part, whole any) float64 { return bar(number(part), number(whole), 100) },
 	}
 }
@@ -146,9 +146,18 @@ func bar(part, whole, full float64) float64 {
 	return math.Round(min(1, math.Abs(part)/whole)*full*10) / 10
 }
 
-// number reads any of the numeric types that the driver yields; 0 for others.
+// number reads any of the numeric types that the driver yields, or a pointer to
+// what may be NULL; 0 for others.
 func number(v any) float64 {
 	switch n := v.(type) {
+	case *int64:
+		if n != nil {
+			return float64(*n)
+		}
+	case *float64:
+		if n != nil {
+			return *n
+		}
 	case float64:
 		return n
 	case float32:

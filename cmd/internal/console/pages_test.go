@@ -21,7 +21,7 @@ func TestPages(t *testing.T) {
 		status     int
 		want       []string
 	}{
-		{"overview", "/", 200, []string{"1,000", "Value at risk", "Customers by churn risk", "customer-0152", "Days since last order"}},
+		{"overview", "/", 200, []string{"1,000", "Value at risk", "Customers by churn risk", "customer-0152", "Days since last order", `<td class="n">32</td>`}},
 		{"customers", "/customers", 200, []string{"customer-0000", "first 50"}},
 		{"search", "/customers?q=customer-00", 200, []string{"customer-0007"}},
 		{"search nobody", "/customers?q=%27%3B+DROP", 200, []string{"No id begins with"}},
@@ -42,6 +42,9 @@ func TestPages(t *testing.T) {
 			status, body := get(t, h, c.path)
 			if status != c.status {
 				t.Fatalf("status %d, want %d: %s", status, c.status, body)
+			}
+			if strings.Contains(body, "%!") {
+				t.Errorf("a value is not written as it should be:\n%s", body)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(body, want) {
