@@ -89,9 +89,10 @@ func (s *scoring) Process(ctx context.Context, rs *wire.Records) error {
 // untilStopped is a context that ends when the owner is asked to stop.
 func (s *scoring) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
+	stopping := s.stopping
 	go func() {
 		select {
-		case <-s.stopping:
+		case <-stopping:
 			cancel()
 		case <-ctx.Done():
 		}
