@@ -16,9 +16,9 @@ import (
 // workers that were killed. One altered count is seen.
 func overTheSameLog(t *testing.T, r *run) {
 	t.Helper()
-	t.Log(profilectl(t, "run", "start", "again", "--log-of", r.name, "--drain", "--force", "-c", r.config,
+	t.Log(profilectl(t, "run", "start", "over_the_log", "--log-of", r.name, "--drain", "--force", "-c", r.config,
 		"--set", "clickhouse.batch_rows=1777", "--set", "model.batch_tokens=1024", "--set", "profile.checkpoint_interval=700ms"))
-	out := profilectl(t, "verify", r.name, "again", "-c", r.config)
+	out := profilectl(t, "verify", r.name, "over_the_log", "-c", r.config)
 	if !strings.HasSuffix(out, "Equal.\n") {
 		t.Fatalf("verify says\n%s", out)
 	}
@@ -26,7 +26,7 @@ func overTheSameLog(t *testing.T, r *run) {
 	r.engine.Rows(t, `INSERT INTO shop_again.profile_history SELECT * REPLACE (row_version + 1 AS row_version, page_views_30d + 1 AS page_views_30d)
 		FROM shop_again.profile_history FINAL ORDER BY cityHash64(user_id, as_of) LIMIT 1`)
 	var exit *exec.ExitError
-	differ, err := exec.Command(harness.Binary(t, "profilectl"), "verify", r.name, "again", "-c", r.config).CombinedOutput()
+	differ, err := exec.Command(harness.Binary(t, "profilectl"), "verify", r.name, "over_the_log", "-c", r.config).CombinedOutput()
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(differ), "content differs  1") || !strings.Contains(string(differ), "page_views_30d") {
 		t.Fatalf("one altered count: %v\n%s", err, differ)
 	}
