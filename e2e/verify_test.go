@@ -23,8 +23,8 @@ func overTheSameLog(t *testing.T, r *run) {
 		t.Fatalf("verify says\n%s", out)
 	}
 	t.Log(out)
-	r.engine.Rows(t, `INSERT INTO shop_again.profile_history SELECT * REPLACE (row_version + 1 AS row_version, page_views_30d + 1 AS page_views_30d)
-		FROM shop_again.profile_history FINAL ORDER BY cityHash64(user_id, as_of) LIMIT 1`)
+	r.engine.Rows(t, `INSERT INTO shop_over_the_log.profile_history SELECT * REPLACE (row_version + 1 AS row_version, page_views_30d + 1 AS page_views_30d)
+		FROM shop_over_the_log.profile_history FINAL ORDER BY cityHash64(user_id, as_of) LIMIT 1`)
 	var exit *exec.ExitError
 	differ, err := exec.Command(harness.Binary(t, "profilectl"), "verify", r.name, "over_the_log", "-c", r.config).CombinedOutput()
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(differ), "content differs  1") || !strings.Contains(string(differ), "page_views_30d") {
