@@ -18,6 +18,7 @@ type benchmark struct {
 
 var benchmarks = []benchmark{
 	{"ingest", prepareIngest},
+	{"backfill", prepareBackfill},
 	{"admission", prepareAdmission},
 	{"windowing", prepareWindowing},
 	{"state", prepareState},

@@ -21,12 +21,12 @@ func badEncoder(x *trial) {
 	numbers := x.configure(x.run, low)
 	for range rounds {
 		for _, kind := range []string{"encoder.fail", "encoder.hang", "NaN", degradedKind} {
-			config, env := x.config, x.faults(fmt.Sprintf("%s:%d-%d", kind, 3, 8))
+			config, env := x.config, x.faults(fmt.Sprintf("%s:%d-%d", kind, 2, 8))
 			switch kind {
 			case "NaN":
 				config, env = nan, nil
 			case degradedKind:
-				config, env = numbers, x.faults("encoder.fail:3-40")
+				config, env = numbers, x.faults("encoder.fail:2-40")
 			}
 			if !x.encoderBreaks(kind, config, env, others) {
 				return
