@@ -82,10 +82,8 @@ func (x *trial) encoderBreaks(kind, config string, env []string, others []*harne
 		}) {
 			return false
 		}
-		lag := x.busy("scorer")
 		p.Kill()
 		x.kills++
-		x.lagged(lag, "scorer")
 		p = x.startWith("scorer", config, nil)
 	}
 	if !x.caughtUp(append(others, p)...) {
