@@ -136,8 +136,8 @@ func (e *erasure) inTables() map[string]int {
 	return out
 }
 
-// inFiles counts the files of local state and caches that hold the id.
-func (e *erasure) inFiles() (n int) {
+// inFiles lists the files of local state and caches that hold the id.
+func (e *erasure) inFiles() (files []string) {
 	e.t.Helper()
 	for _, dir := range []string{e.state, cacheDir()} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -146,7 +146,7 @@ func (e *erasure) inFiles() (n int) {
 			}
 			raw, err := os.ReadFile(path)
 			if bytes.Contains(raw, []byte(e.user)) {
-				n++
+				files = append(files, path)
 			}
 			return err
 		})
@@ -154,7 +154,7 @@ func (e *erasure) inFiles() (n int) {
 			e.t.Fatal(err)
 		}
 	}
-	return n
+	return files
 }
 
 // others are the rows of all other customers, without positions and times of
@@ -198,7 +198,7 @@ func TestErasure(t *testing.T) {
 			t.Fatalf("before, the search finds the id in tables %v, not in %s", tables, name)
 		}
 	}
-	if e.inFiles() == 0 {
+	if len(e.inFiles()) == 0 {
 		t.Fatal("before, the search finds no file with the id")
 	}
 	before := e.others()
@@ -217,8 +217,8 @@ func TestErasure(t *testing.T) {
 	if holds := e.inTables(); len(holds) > 0 {
 		t.Errorf("after the erasure the id is in tables %v", holds)
 	}
-	if n := e.inFiles(); n > 0 {
-		t.Errorf("after the erasure the id is in %d files", n)
+	if files := e.inFiles(); len(files) > 0 {
+		t.Errorf("after the erasure the id is in the files %v", files)
 	}
 	if holds := e.inTopics(); holds["profile.erase.state"] > 0 || holds["profile.erasures"] > 0 {
 		t.Errorf("after the erasure the id is in topics %v", holds)
@@ -252,8 +252,8 @@ func TestErasure(t *testing.T) {
 	if stage := next.erase(); stage != "complete" {
 		t.Errorf("the stage is %q, want complete", stage)
 	}
-	if topics, tables, files := next.inTopics(), next.inTables(), next.inFiles(); len(topics)+len(tables)+files > 0 {
-		t.Errorf("in the end the id is in topics %v, tables %v and %d files", topics, tables, files)
+	if topics, tables, files := next.inTopics(), next.inTables(), next.inFiles(); len(topics)+len(tables)+len(files) > 0 {
+		t.Errorf("in the end the id is in topics %v, tables %v and files %v", topics, tables, files)
 	}
 	t.Logf("%d rows of the other customers are equal\n%s", len(before), profilectl(t, "erase", e.user, "-c", next.config, "--status"))
 }

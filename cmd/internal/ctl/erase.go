@@ -80,6 +80,7 @@ func (f *eraseFlags) run(cmd *cobra.Command, s *shared, user string) (r *privacy
 	if err != nil {
 		return nil, err
 	}
+	e.Epochs = stage.SourceEpochs
 	if !f.status {
 		if err := e.Announce(ctx, f.again); err != nil {
 			return nil, err

@@ -35,6 +35,8 @@ type Eraser struct {
 	Client *wire.Client
 	Tables *Tables
 	Key    *Key
+	// Epochs are those in which a run reads, or will read, what partitions hold now.
+	Epochs func(ctx context.Context, c *wire.Client, run string, tps []wire.TopicPartition) ([]int32, error)
 	Step   func(what string) // is told what is done next
 	Now    func() time.Time
 
@@ -198,25 +200,15 @@ func topicsOf(run string) []string {
 	return []string{t.Events, t.Windows, t.Days, t.Scored, t.State, t.DLQ, t.Late}
 }
 
-// epochs are those of the entry's positions as the run's admission counts them,
-// nil if all are 0.
+// epochs are those of the entry's positions in a run, nil if all are 0.
 func (e *Eraser) epochs(ctx context.Context, run string, x *Entry) ([]int32, error) {
 	var tps []wire.TopicPartition
 	for _, p := range x.Positions {
 		tps = append(tps, wire.TopicPartition{Topic: p.Topic, Partition: p.Partition})
 	}
-	at, err := e.Client.CommittedOffsets(ctx, "profilestream."+run+".admission", tps)
-	if err != nil {
+	out, err := e.Epochs(ctx, e.Client, run, tps)
+	if err != nil || !slices.ContainsFunc(out, func(n int32) bool { return n != 0 }) {
 		return nil, err
-	}
-	out, any := make([]int32, len(tps)), false
-	for i, tp := range tps {
-		if n, _ := fmt.Sscanf(at[tp].Metadata, "v1 epoch=%d", &out[i]); n == 1 && out[i] != 0 {
-			any = true
-		}
-	}
-	if !any {
-		return nil, nil
 	}
 	return out, nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+
 	"profilestream/profile"
 	"profilestream/schemas"
 	"profilestream/stream/clickhouse"
@@ -111,7 +113,7 @@ func (t *Tables) Remove(ctx context.Context, user string, x *Entry) error {
 		found, err := t.diverted(ctx, b, user, x)
 		for part := range slices.Chunk(found, removeBatch) {
 			if err == nil {
-				err = t.remove(ctx, b, "(source_topic, source_partition, source_offset) IN ("+strings.Join(part, ", ")+")")
+				err = t.remove(ctx, b, "("+b.position()+") IN ("+strings.Join(part, ", ")+")")
 			}
 		}
 		return err
@@ -132,34 +134,49 @@ func (t *Tables) each(ctx context.Context, x *Entry, fn func(*table) error) erro
 }
 
 func (t *Tables) remove(ctx context.Context, b *table, where string) error {
-	return t.Client.Conn().Exec(ctx, "ALTER TABLE "+b.name+" DELETE WHERE "+where+" SETTINGS mutations_sync = 2")
+	ctx = driver.Context(ctx, driver.WithSettings(driver.Settings{"mutations_sync": 2}))
+	return t.Client.Conn().Exec(ctx, "ALTER TABLE "+b.name+" DELETE WHERE "+where)
+}
+
+// position lists the columns that name a diverted row.
+func (b *table) position() string {
+	columns := "source_topic, source_partition, source_offset"
+	if slices.Contains(b.columns, "source_epoch") { // a database of an older program lacks it
+		columns += ", source_epoch"
+	}
+	return columns
 }
 
 // diverted finds the diverted rows that name the user, by their positions as SQL
 // tuples. Rows of positions behind the erasure are the user's new ones.
 func (t *Tables) diverted(ctx context.Context, b *table, user string, x *Entry) ([]string, error) {
-	ends := map[place]int64{}
+	erase, known := x.erase(nil, x.logOf(b.run)), map[place]bool{}
 	for _, p := range x.Positions {
-		ends[place{p.Topic, p.Partition}] = p.End
+		known[place{p.Topic, p.Partition}] = true
 	}
-	rows, err := t.Client.Conn().Query(ctx, "SELECT source_topic, source_partition, source_offset, key, value FROM "+b.name)
+	rows, err := t.Client.Conn().Query(ctx, "SELECT key, value, "+b.position()+" FROM "+b.name)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []string
 	for rows.Next() {
-		var at place
+		var src profile.Source
 		var offset int64
 		var key, value string
-		if err := rows.Scan(&at.topic, &at.partition, &offset, &key, &value); err != nil {
+		to := []any{&key, &value, &src.Topic, &src.Partition, &offset, &src.Epoch}
+		if err := rows.Scan(to[:len(rows.Columns())]...); err != nil {
 			return nil, err
 		}
-		if end, known := ends[at]; known && offset >= end {
+		if known[place{src.Topic, src.Partition}] && !erase.Covers(&src, offset) {
 			continue
 		}
 		if profile.Named([]byte(key), []byte(value), func(id []byte) bool { return string(id) == user }) {
-			out = append(out, fmt.Sprintf("(unhex('%s'), %d, %d)", hex.EncodeToString([]byte(at.topic)), at.partition, offset))
+			tuple := fmt.Sprintf("unhex('%s'), %d, %d", hex.EncodeToString([]byte(src.Topic)), src.Partition, offset)
+			if len(rows.Columns()) == len(to) {
+				tuple += fmt.Sprintf(", %d", src.Epoch)
+			}
+			out = append(out, "("+tuple+")")
 		}
 	}
 	return out, rows.Err()

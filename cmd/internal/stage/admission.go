@@ -106,11 +106,7 @@ func (a *admission) Assigned(ctx context.Context, mine []stream.Assignment) (mov
 		}
 		a.sources[as.TP()] = s
 		if g != nil {
-			epoch := k.Epoch + 1
-			if k.ID == as.TopicID && errors.Is(g.err, wire.ErrRecreated) {
-				epoch = k.Epoch // the owner of another partition was first to notice
-			}
-			if err := a.beginEpoch(ctx, s, g, epoch); err != nil {
+			if err := a.beginEpoch(ctx, s, g, k.behind(g, as.TopicID)); err != nil {
 				return nil, err
 			}
 			moved[as.TP()] = stream.Commit{Offset: s.next, Metadata: s.metadata()}

@@ -111,20 +111,7 @@ func Gaps(ctx context.Context, cfg *config.Config, c *wire.Client, topic string)
 		return nil, err
 	}
 	for _, tp := range tps {
-		as := stream.Assignment{Topic: tp.Topic, Partition: tp.Partition, Committed: at[tp].Offset, Metadata: at[tp].Metadata}
-		s := source{id: profile.Source{Topic: tp.Topic, Partition: tp.Partition}}
-		if err := s.restore(as.Metadata); err != nil {
-			return nil, err
-		}
-		if as.TopicID, err = c.TopicID(ctx, tp.Topic, tp.Partition); err != nil {
-			return nil, err
-		}
-		if as.Committed < 0 { // it begins at the beginning
-			if as.Committed, err = c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Earliest, false); err != nil {
-				return nil, err
-			}
-		}
-		g, err := findGap(ctx, c, as, &s, all[topic])
+		_, g, err := gapAt(ctx, c, tp, at[tp], all[topic])
 		if err != nil {
 			return nil, err
 		}
@@ -133,4 +120,62 @@ func Gaps(ctx context.Context, cfg *config.Config, c *wire.Client, topic string)
 		}
 	}
 	return causes, nil
+}
+
+// gapAt looks at a source as the run's group has committed it. It returns the
+// epoch in which the records that the source holds now are read from there on.
+func gapAt(ctx context.Context, c *wire.Client, tp wire.TopicPartition, at wire.Position, k known) (epoch int32, g *gap, err error) {
+	as := stream.Assignment{Topic: tp.Topic, Partition: tp.Partition, Committed: at.Offset, Metadata: at.Metadata}
+	s := source{id: profile.Source{Topic: tp.Topic, Partition: tp.Partition}}
+	if err := s.restore(as.Metadata); err != nil {
+		return 0, nil, err
+	}
+	if as.Metadata == "" {
+		s.id.Epoch = k.Epoch
+	}
+	if as.TopicID, err = c.TopicID(ctx, tp.Topic, tp.Partition); err != nil {
+		return 0, nil, err
+	}
+	if as.Committed < 0 { // it begins at the beginning
+		if as.Committed, err = c.ListOffset(ctx, tp.Topic, tp.Partition, wire.Earliest, false); err != nil {
+			return 0, nil, err
+		}
+	}
+	if g, err = findGap(ctx, c, as, &s, k); err != nil || g == nil {
+		return s.id.Epoch, nil, err
+	}
+	return k.behind(g, as.TopicID), g, nil
+}
+
+// behind is the epoch that begins behind a gap of a topic.
+func (k known) behind(g *gap, topicID string) int32 {
+	if k.ID == topicID && errors.Is(g.err, wire.ErrRecreated) {
+		return k.Epoch // the owner of another partition was first to notice
+	}
+	return k.Epoch + 1
+}
+
+// SourceEpochs are the epochs in which a run reads, or will read, what some input
+// partitions hold now.
+func SourceEpochs(ctx context.Context, c *wire.Client, run string, tps []wire.TopicPartition) ([]int32, error) {
+	out := make([]int32, len(tps))
+	cfg := &config.Config{Run: run}
+	topics, err := c.Topics(ctx)
+	if err != nil || topics[cfg.Topics().Sources] == 0 { // it reads no inputs, or not yet
+		return out, err
+	}
+	all, err := readRegistry(ctx, c, cfg.Topics().Sources)
+	if err != nil {
+		return nil, err
+	}
+	at, err := c.CommittedOffsets(ctx, cfg.Group("admission"), tps)
+	if err != nil {
+		return nil, err
+	}
+	for i, tp := range tps {
+		if out[i], _, err = gapAt(ctx, c, tp, at[tp], all[tp.Topic]); err != nil {
+			return nil, fmt.Errorf("telling the epoch of %v in run %s: %w", tp, run, err)
+		}
+	}
+	return out, nil
 }

@@ -152,7 +152,7 @@ func keptRows(erased *privacy.Set, rows arrow.Record, fn func(piece arrow.Record
 
 // Forgotten says whether a dead letter or late event is of a user erased since.
 func Forgotten(erased *privacy.Set, d *clickhouse.Diverted) bool {
-	src := profile.Source{Topic: d.SourceTopic, Partition: d.SourcePartition}
+	src := profile.Source{Topic: d.SourceTopic, Partition: d.SourcePartition, Epoch: d.SourceEpoch}
 	return erased.Near(&src, d.SourceOffset) && profile.Named(d.Key, d.Value, func(id []byte) bool {
 		covers, _ := erased.Covers(id, &src, d.SourceOffset)
 		return covers

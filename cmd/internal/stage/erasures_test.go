@@ -33,6 +33,7 @@ func (r *rig) erase(user string, again bool) {
 	r.t.Helper()
 	e, err := privacy.NewEraser(r.env.Config, r.c, nil, user, func(string) {})
 	r.must(err)
+	e.Epochs = SourceEpochs
 	r.must(e.Announce(r.ctx(), again))
 }
 
