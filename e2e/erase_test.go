@@ -157,6 +157,23 @@ func (e *erasure) inFiles() (files []string) {
 	return files
 }
 
+// gone waits until the broker tells of no topic of a run any more.
+func (e *erasure) gone(run string) {
+	e.t.Helper()
+	harness.Eventually(e.t, time.Minute, "the topics of run "+run+" are gone", func() error {
+		meta, err := e.kafka.Client.Metadata(e.t.Context(), &kafka.MetadataRequest{})
+		if err != nil {
+			return err
+		}
+		for _, topic := range meta.Topics {
+			if strings.HasPrefix(topic.Name, "profile."+run+".") {
+				return fmt.Errorf("%s is there", topic.Name)
+			}
+		}
+		return nil
+	})
+}
+
 // others are the rows of all other customers, without positions and times of
 // scoring; scores to three places.
 func (e *erasure) others() []string {
@@ -249,6 +266,7 @@ func TestErasure(t *testing.T) {
 	t.Log(profilectl(t, "erase", e.user, "-c", next.config, "--status"))
 	t.Log(profilectl(t, "run", "promote", "erase2", "-c", next.config))
 	t.Log(profilectl(t, "run", "retire", "erase", "--yes", "-c", e.config))
+	next.gone("erase")
 	if stage := next.erase(); stage != "complete" {
 		t.Errorf("the stage is %q, want complete", stage)
 	}

@@ -40,6 +40,7 @@ var positionKey = []byte("\x00position")
 
 // Store is one open store. It belongs to one goroutine.
 type Store struct {
+	cfg      Config
 	db       *pebble.DB
 	lock     *pebble.Lock
 	position Position
@@ -68,7 +69,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrInUse, cfg.Dir, err)
 	}
-	s := &Store{lock: lock}
+	s := &Store{cfg: cfg, lock: lock}
 	if s.db, err = pebble.Open(cfg.Dir, s.options(&cfg)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the local store %s: %w", cfg.Dir, err), lock.Close())
 	}
@@ -266,7 +267,8 @@ func (s *Store) unpin() (err error) {
 }
 
 // Purge rewrites the files that hold, or held, keys with the prefixes, each of which ends with a NUL: of what was
-// deleted nothing is left in them.
+// deleted nothing is left in them. Manifests name keys too, as the bounds of files that are gone; a store keeps the newest
+// and the one before it, and begins one whenever it is opened, so it is opened twice.
 func (s *Store) Purge(ctx context.Context, prefixes [][]byte) error {
 	if len(prefixes) == 0 {
 		return nil
@@ -280,17 +282,42 @@ func (s *Store) Purge(ctx context.Context, prefixes [][]byte) error {
 			err = s.db.Compact(ctx, p, comparer.ImmediateSuccessor(nil, p), false)
 		}
 	}
+	for range 2 {
+		if err == nil {
+			err = s.reopen()
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("purging the local store: %w", err)
 	}
 	return nil
 }
 
+// reopen begins a new manifest. What is not flushed is lost. After an error the store is closed.
+func (s *Store) reopen() error {
+	err := s.db.Close()
+	s.db = nil
+	if err == nil {
+		s.db, err = pebble.Open(s.cfg.Dir, s.options(&s.cfg))
+	}
+	return err
+}
+
 // Close flushes and closes the store.
-func (s *Store) Close() error { return errors.Join(s.unpin(), s.db.Flush(), s.Abandon()) }
+func (s *Store) Close() error {
+	if s.db == nil { // reopening it has failed
+		return s.Abandon()
+	}
+	return errors.Join(s.unpin(), s.db.Flush(), s.Abandon())
+}
 
 // Abandon closes the store without a flush: what was written of late may be lost.
-func (s *Store) Abandon() error { return errors.Join(s.unpin(), s.db.Close(), s.lock.Close()) }
+func (s *Store) Abandon() error {
+	if s.db == nil {
+		return s.lock.Close()
+	}
+	return errors.Join(s.unpin(), s.db.Close(), s.lock.Close())
+}
 
 // comparer orders keys by their bytes; a prefix ends with the first NUL.
 var comparer = func() *pebble.Comparer {
