@@ -37,15 +37,14 @@ type atRisk struct {
 
 // overviewPage is what the page shows.
 type overviewPage struct {
-	Customers                uint64
-	Expected, AtRisk         float64
-	HighCustomers            uint64
-	HighAtRisk               float64
-	Grid                     []gridRow
-	Top                      []atRisk
-	Trend                    *trend
-	CustomersBefore          float64
-	AtRiskBefore, HighBefore float64
+	Customers        uint64
+	Expected, AtRisk float64
+	HighCustomers    uint64
+	HighAtRisk       float64
+	Grid             []gridRow
+	Top              []atRisk
+	Trend            *trend
+	Week             week
 }
 
 type gridRow struct {
@@ -75,7 +74,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 	p.totals(bands)
 	p.Grid = grid(bands)
 	if p.Trend != nil {
-		p.CustomersBefore, p.HighBefore, p.AtRiskBefore = p.Trend.before()
+		p.Week = p.Trend.week()
 	}
 	return c.render(w, r, http.StatusOK, "overview", "Overview", p)
 }
@@ -185,15 +184,30 @@ func (t *trend) draw(currency string) {
 	}
 }
 
-// before is the state a week before the newest day: customers in all, those of
-// high churn risk, and the value at risk; zeros where the history is shorter.
-func (t *trend) before() (customers, high, atRisk float64) {
-	n := len(t.Days) - 8
-	if n < 0 {
-		return 0, 0, 0
+// week is how the trend's newest day differs from the day a week before it, both
+// of the day rows; nothing where the history is shorter.
+type week struct{ Customers, High, AtRisk *move }
+
+// move is a figure then and now.
+type move struct{ From, To float64 }
+
+func (m *move) String() string {
+	if m.From == 0 {
+		return count(m.To) + " more in a week"
 	}
+	return signed(100*(m.To-m.From)/m.From, 1) + " % in a week"
+}
+
+func (t *trend) week() (w week) {
+	now := len(t.Days) - 1
+	then := now - 7
+	if then < 0 {
+		return week{}
+	}
+	w = week{Customers: &move{}, High: &move{t.Customers["high"][then], t.Customers["high"][now]}, AtRisk: &move{t.AtRisk[then], t.AtRisk[now]}}
 	for _, b := range churnBands {
-		customers += t.Customers[b][n]
+		w.Customers.From += t.Customers[b][then]
+		w.Customers.To += t.Customers[b][now]
 	}
-	return customers, t.Customers["high"][n], t.AtRisk[n]
+	return w
 }

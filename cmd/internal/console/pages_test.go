@@ -21,7 +21,7 @@ func TestPages(t *testing.T) {
 		status     int
 		want       []string
 	}{
-		{"overview", "/", 200, []string{"1,000", "Value at risk", "Customers by churn risk", "customer-0152", "Days since last order", `<td class="n">32</td>`}},
+		{"overview", "/", 200, []string{"1,000", "Value at risk", "% in a week", "Customers by churn risk", "customer-0152", "Days since last order", `<td class="n">32</td>`}},
 		{"customers", "/customers", 200, []string{"customer-0000", "first 50"}},
 		{"search", "/customers?q=customer-00", 200, []string{"customer-0007"}},
 		{"search nobody", "/customers?q=%27%3B+DROP", 200, []string{"No id begins with"}},
