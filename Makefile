@@ -25,10 +25,10 @@ ROUNDS ?=
 SEED ?=
 EVENTS ?=
 
-.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults outage eval bench lint fuzz sbom vuln clean
+.PHONY: help setup setup-tests setup-tools build demo test unit e2e faults outage eval screenshots bench lint fuzz sbom vuln clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch and build what build and demo need, once
 	@.setup/run
@@ -68,6 +68,9 @@ eval: build setup-tests ## the models in full: lifetimes, fine-tuning, a real sh
 	PROFILESTREAM_FINETUNE=full go test -count=1 -v -timeout 30m -run 'TestDomainsOfRequests|TestReferenceJob|TestFirstSteps' ./inference/finetune
 	E2E_EVAL=full E2E_TRAIN_USERS=$(or $(E2E_TRAIN_USERS),3000) E2E_TRAIN_EVENTS=$(or $(E2E_TRAIN_EVENTS),600000) go test -count=1 -v -timeout 60m \
 	  -run 'TestRetailModel|TestRetailStrangers|TestWhatTheEncoderAdds|TestScoresOnUnseenUsers|TestPromotionUnderLoad' ./e2e
+
+screenshots: build ## the README's pictures of the console, over the demo's shop; needs a Chromium
+	.setup/screenshots docs/images
 
 bench: build setup-tests ## benchmarks; figures land in bench/out
 	@mkdir -p bench/out
