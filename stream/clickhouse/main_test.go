@@ -15,29 +15,13 @@ import (
 // engine is shared by the tests of the package; each uses databases of its own.
 var engine *clickhousetest.Engine
 
-func TestMain(m *testing.M) { os.Exit(runAll(m)) }
-
-func runAll(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "clickhouse-test-")
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if engine, err = clickhousetest.Start(dir); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	code := m.Run()
-	if err := engine.Stop(); err != nil {
-		fmt.Println(err)
-		return 1
-	}
+func TestMain(m *testing.M) {
+	code := clickhousetest.Main(m, func(e *clickhousetest.Engine) error { engine = e; return nil })
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Println(err)
-		return 1
+		code = 1
 	}
-	return code
+	os.Exit(code)
 }
 
 // testConfig is a configuration for a database of the test's own.

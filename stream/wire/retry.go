@@ -43,13 +43,14 @@ func (c *Client) retry(ctx context.Context, what string, op func(context.Context
 		if c.cfg.OnRetry != nil {
 			c.cfg.OnRetry(what, err)
 		}
-		if err := sleep(ctx, wait.NextBackOff()); err != nil {
+		if err := Sleep(ctx, wait.NextBackOff()); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or returns why ctx ended first.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -20,32 +20,11 @@ import (
 // shop is an engine with the made-up customers of .docker/clickhouse/sample.sql.
 var shop clickhouse.Config
 
-func TestMain(m *testing.M) { os.Exit(runAll(m)) }
-
-func runAll(m *testing.M) (code int) {
-	dir, err := os.MkdirTemp("", "console-test-")
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	engine, err := clickhousetest.Start(dir)
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer func() {
-		if err := engine.Stop(); err != nil {
-			fmt.Println(err)
-			code = 1
-		}
-	}()
-	shop = clickhouse.Config{Addr: []string{engine.Addr}, Database: "profilestream", Run: "live", BatchRows: 1000, BatchInterval: time.Second}
-	if err := fill(context.Background()); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(clickhousetest.Main(m, func(e *clickhousetest.Engine) error {
+		shop = clickhouse.Config{Addr: []string{e.Addr}, Database: "profilestream", Run: "live", BatchRows: 1000, BatchInterval: time.Second}
+		return fill(context.Background())
+	}))
 }
 
 // fill makes the tables and the customers.

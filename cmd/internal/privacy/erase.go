@@ -254,7 +254,7 @@ func (e *Eraser) Await(ctx context.Context, patience time.Duration) error {
 		if r.Stage != StageAnnounced || !e.Now().Before(end) {
 			break
 		}
-		if err := sleep(ctx, 250*time.Millisecond); err != nil {
+		if err := wire.Sleep(ctx, 250*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -272,7 +272,7 @@ func (e *Eraser) Await(ctx context.Context, patience time.Duration) error {
 		if !e.Now().Before(end) {
 			return nil
 		}
-		if err := sleep(ctx, settle); err != nil {
+		if err := wire.Sleep(ctx, settle); err != nil {
 			return err
 		}
 		if n, err := e.Tables.Count(ctx, e.user, held); err != nil || n.total() == 0 {
@@ -304,15 +304,4 @@ func (e *Eraser) held(ctx context.Context, x *Entry) (*Entry, error) {
 		out.Runs = append(out.Runs, run)
 	}
 	return &out, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

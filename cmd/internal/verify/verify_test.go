@@ -15,25 +15,8 @@ import (
 
 var engine *clickhousetest.Engine
 
-func TestMain(m *testing.M) { os.Exit(runAll(m)) }
-
-func runAll(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "verify-test-")
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if engine, err = clickhousetest.Start(dir); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	code := m.Run()
-	if err := engine.Stop(); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(clickhousetest.Main(m, func(e *clickhousetest.Engine) error { engine = e; return nil }))
 }
 
 func client(t *testing.T, run string) *clickhouse.Client {

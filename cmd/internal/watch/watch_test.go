@@ -24,21 +24,8 @@ import (
 
 var engine *clickhousetest.Engine
 
-func TestMain(m *testing.M) { os.Exit(runAll(m)) }
-
-func runAll(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "watch-test-")
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if engine, err = clickhousetest.Start(dir); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer func() { _ = engine.Stop() }()
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(clickhousetest.Main(m, func(e *clickhousetest.Engine) error { engine = e; return nil }))
 }
 
 // newWatcher is one over a fresh database.

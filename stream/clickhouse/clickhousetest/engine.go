@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"testing"
 )
 
 // Engine is a running engine.
@@ -25,6 +26,33 @@ type Engine struct {
 	stdin io.Closer
 	log   []byte
 	tail  chan struct{} // closed when log is complete
+}
+
+// Main runs the tests of a package with an engine that they share: ready gets it
+// before the first of them. It returns the exit code; an engine that does not
+// start, or does not end well, is a failure.
+func Main(m *testing.M, ready func(*Engine) error) (code int) {
+	failed := func(err error) bool {
+		if err != nil {
+			fmt.Println(err)
+			code = 1
+		}
+		return err != nil
+	}
+	dir, err := os.MkdirTemp("", "engine-test-")
+	if failed(err) {
+		return code
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	e, err := Start(dir)
+	if failed(err) {
+		return code
+	}
+	defer func() { failed(e.Stop()) }()
+	if failed(ready(e)) {
+		return code
+	}
+	return m.Run()
 }
 
 // Start builds bin/engine into dir, unless it is there, and starts it on the
