@@ -34,7 +34,7 @@ setup: ## fetch and build what build and demo need, once
 	@.setup/run
 
 setup-tests: setup
-	@.setup/run kafka
+	@.setup/run kafka browser
 
 setup-tools: setup
 	@.setup/run tools
@@ -43,12 +43,13 @@ build: setup ## bin/ingest, bin/scorer, bin/sink, bin/profilectl, bin/engine
 	@mkdir -p bin
 	go build -o bin/ $(BINARIES:%=./cmd/%)
 
-demo: build ## the whole pipeline on a simulated shop; KEEP=1 stays up
+demo: build ## the whole pipeline on a simulated shop; KEEP=1 stays up and serves the console
 	bin/profilectl demo $(if $(KEEP),--keep)
 
 test: unit e2e ## all tests
 
 unit: build ## tests without a broker, with the race detector
+	@.setup/run browser
 	go test -race -shuffle=on -timeout 15m $(UNIT)
 
 e2e: build setup-tests ## real processes, real Kafka, real ClickHouse engine
@@ -69,7 +70,8 @@ eval: build setup-tests ## the models in full: lifetimes, fine-tuning, a real sh
 	E2E_EVAL=full E2E_TRAIN_USERS=$(or $(E2E_TRAIN_USERS),3000) E2E_TRAIN_EVENTS=$(or $(E2E_TRAIN_EVENTS),600000) go test -count=1 -v -timeout 60m \
 	  -run 'TestRetailModel|TestRetailStrangers|TestWhatTheEncoderAdds|TestScoresOnUnseenUsers|TestPromotionUnderLoad' ./e2e
 
-screenshots: build ## the README's pictures of the console, over the demo's shop; needs a Chromium
+screenshots: build ## the README's pictures of the console, over the demo's shop
+	@.setup/run browser
 	.setup/screenshots docs/images
 
 bench: build setup-tests ## benchmarks; figures land in bench/out

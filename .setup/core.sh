@@ -42,8 +42,10 @@ pins() {
 	awk -v piece="$1" '$1 == piece' "$SETUP/files.pins"
 }
 
-# stamped PIECE: the piece is installed, its pins are unchanged and its files have the sizes they had.
+# stamped PIECE: the piece is installed, its pins are unchanged and its files have the sizes they had. A piece outside
+# the cache says itself whether it is there.
 stamped() {
+	! declare -F "present_$1" >/dev/null || { "present_$1"; return; }
 	local stamp="$CACHE/stamps/$1" line
 	[ -f "$stamp" ] || return 1
 	[ "$(sed -n '/^--$/q;p' "$stamp")" = "$(pins "$1")" ] || return 1

@@ -28,7 +28,7 @@ func (c *Console) guard(next http.Handler) http.Handler {
 			http.Error(w, "without a token the console answers to localhost only", http.StatusForbidden)
 		case c.o.Token == "" || open(r.URL.Path) || c.knows(r):
 			next.ServeHTTP(w, r)
-		case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
+		case r.Method == http.MethodGet && asksForPage(r):
 			http.Redirect(w, r, "/login", http.StatusSeeOther)
 		default:
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -36,6 +36,9 @@ func (c *Console) guard(next http.Handler) http.Handler {
 		}
 	})
 }
+
+// asksForPage holds for a reader, not for a script of a page.
+func asksForPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 // open holds for what shows nothing of a customer.
 func open(path string) bool {

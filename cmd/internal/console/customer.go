@@ -115,13 +115,19 @@ type similarRow struct {
 }
 
 // similar is a part of the page of its own: it reads every embedding, and a page
-// should not wait for that.
+// should not wait for that. Who follows the link without scripts gets a page.
 func (c *Console) similar(w http.ResponseWriter, r *http.Request) error {
-	var rows []similarRow
-	if err := c.ask(r.Context(), &rows, "customers_similar", param("user", r.FormValue("id")), param("limit", similarLimit)); err != nil {
+	p := struct {
+		User string
+		Rows []similarRow
+	}{User: r.FormValue("id")}
+	if err := c.ask(r.Context(), &p.Rows, "customers_similar", param("user", p.User), param("limit", similarLimit)); err != nil {
 		return err
 	}
-	return c.fragment(w, "customer", "similar", rows)
+	if asksForPage(r) {
+		return c.render(w, r, http.StatusOK, "similar", "Similar customers", p)
+	}
+	return c.fragment(w, "similar", "similar", p.Rows)
 }
 
 // timeline is the customer's day rows.

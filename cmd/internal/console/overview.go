@@ -176,7 +176,7 @@ func (t *trend) draw(currency string) {
 		t.Money.Series[0].add(v)
 	}
 	for _, b := range churnBands {
-		s := series{Label: capital(b) + " churn risk", Color: "churn-" + b}
+		s := series{Label: capital(b) + " risk", Color: "churn-" + b}
 		for _, v := range t.Customers[b] {
 			s.add(v)
 		}

@@ -48,13 +48,13 @@ func parsePages(a *assets, currency string) (*pages, error) {
 type view struct {
 	Page, Title, Theme string
 	Run, Database      string
-	Guarded            bool
+	Saves              bool
 	Data               any
 }
 
 // render sends a page whole, or an error before its first byte.
 func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) error {
-	v := view{Page: page, Title: title, Run: c.o.Run, Database: c.o.Database, Guarded: c.o.Token != "", Data: data}
+	v := view{Page: page, Title: title, Run: c.o.Run, Database: c.o.Database, Saves: c.o.Writer != nil, Data: data}
 	if cookie, err := r.Cookie("theme"); err == nil && (cookie.Value == "dark" || cookie.Value == "light") {
 		v.Theme = cookie.Value
 	}

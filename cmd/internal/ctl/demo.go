@@ -16,7 +16,7 @@ model if there is none, sends a simulated shop's events, works them off with the
 stages of ingest, scorer and sink, and prints the customers most at risk and most
 valuable from ClickHouse.`,
 		Example: `  profilectl demo
-  profilectl demo --keep                 # stay up and print the addresses
+  profilectl demo --keep                 # stay up, with the console, and print the addresses
   profilectl demo --users 2000 --events 200000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,6 +38,6 @@ valuable from ClickHouse.`,
 	f.StringVar(&o.Model, "model", "models/demo", "folder of the model bundle; trained first if it is not there")
 	f.StringVar(&o.Encoder, "encoder", "models/encoder", "folder of the imported encoder")
 	f.StringVar(&o.Dir, "dir", "", "data folder that stays; without it a temporary one")
-	f.BoolVar(&o.Keep, "keep", false, "stay up after the tables are printed")
+	f.BoolVar(&o.Keep, "keep", false, "stay up after the tables are printed, and serve the console")
 	return c
 }

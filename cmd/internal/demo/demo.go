@@ -22,6 +22,7 @@ import (
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/engine"
 	"profilestream/cmd/internal/simulate"
+	"profilestream/cmd/internal/stage"
 	"profilestream/cmd/internal/training"
 	"profilestream/inference/bundle"
 )
@@ -33,7 +34,7 @@ type Options struct {
 	Seed        uint64
 	Model       string // folder of the bundle; trained first if it is not there
 	Encoder     string // folder of the imported encoder
-	Keep        bool   // stay up after the tables are printed
+	Keep        bool   // stay up after the tables are printed, with the console
 	Dir         string // data folder; empty: a temporary one, removed at the end
 	Out         io.Writer
 	Progress    func(stage string, done, total int)
@@ -79,10 +80,22 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if o.Keep {
-		fmt.Fprintf(o.Out, "\nKafka      %s\nClickHouse http://%s (database %s)\nStays up until Ctrl-C.\n", d.cfg.Kafka.Brokers[0], d.engine.Addr(), d.cfg.Database())
-		<-ctx.Done()
+		if err := d.keep(ctx); err != nil {
+			return err
+		}
 	}
 	return d.costs(start)
+}
+
+// keep serves the console over the shop until ctx ends.
+func (d *demo) keep(ctx context.Context) error {
+	c, err := stage.Console(d.cfg, stage.ConsoleOptions{Listen: "127.0.0.1:0", AllowSave: true, Log: d.o.Log})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.o.Out, "\nConsole    http://%s\nKafka      %s\nClickHouse http://%s (database %s)\nStays up until Ctrl-C.\n",
+		c.Addr(), d.cfg.Kafka.Brokers[0], d.engine.Addr(), d.cfg.Database())
+	return c.Run(ctx)
 }
 
 // model makes sure of a bundle, and says so where the gate refused it: a shop as

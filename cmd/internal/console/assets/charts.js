@@ -34,29 +34,29 @@ function stack(series) {
 
 function options(chart, figure, write) {
   const soft = color("soft"), line = color("line");
-  const sums = chart.series.length > 1 || chart.stacked;
+  const last = chart.x.length - 1; // what a legend reads while no cursor is on the chart
   const font = "11px Inter, system-ui, sans-serif";
   const day1 = 86400;
   const bars = chart.series.some((s) => s.bars);
-  const lo = chart.x[0], hi = chart.x[chart.x.length - 1];
+  const lo = chart.x[0], hi = chart.x[last];
   const margin = bars || lo === hi ? day1 / 2 : 0;
   return {
     width: figure.clientWidth, height: Number(figure.dataset.height), tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
     padding: [8, 8, 0, 0],
     cursor: { sync: { key: chart.sync || figure.id }, points: { size: 7 }, y: false, drag: { x: false, y: false } },
-    legend: { show: true, live: true, markers: { width: 0 } },
+    legend: { show: true, live: true, markers: { width: 0, fill: (plot, k) => plot.series[k].stroke(plot, k) } },
     scales: { x: { time: true, range: () => [lo - margin, hi + margin] }, y: { range: (_, min, max) => [Math.min(0, min ?? 0), chart.unit === "percent" ? Math.min(1, Math.max(0.1, (max ?? 1) * 1.15)) : Math.max(1, (max ?? 1) * 1.1)] } },
     axes: [
       { stroke: soft, font, grid: { show: false }, ticks: { show: false }, gap: 4, size: 26, space: 70, values: (_, splits) => splits.map((s) => shortDay.format(s * 1000)) , incrs: [1, 2, 7, 14, 28, 91, 182, 364].map((d) => d * day1) },
       { stroke: soft, font, grid: { stroke: line, width: 1 }, ticks: { show: false }, gap: 6, size: 52, space: 36, values: (_, splits) => splits.map(write) },
     ],
-    series: [{ label: "Day", value: (_, v) => (v == null ? "" : day.format(v * 1000)) }].concat(chart.series.map((s, k) => {
+    series: [{ label: "Day", value: (_, v) => day.format((v ?? hi) * 1000) }].concat(chart.series.map((s, k) => {
       const c = color(s.color);
       return {
         label: s.label, stroke: c, width: chart.stacked ? 1 : 2, points: { show: chart.x.length < 3 },
         fill: chart.stacked ? c : c.replace(/^rgb\((.*)\)$/, "rgba($1, 0.10)"),
         paths: s.bars ? uPlot.paths.bars({ size: [0.7, 24], align: 0 }) : s.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
-        value: (_, v, __, i) => (i == null ? (sums ? "" : write(s.values[s.values.length - 1])) : write(s.values[i])),
+        value: (_, v, __, i) => write(s.values[i ?? last]),
         order: k,
       };
     })),
@@ -79,17 +79,30 @@ function draw(figure) {
   plots.set(figure, plot);
   const known = series.reduce((n, s) => n + s.values.filter((v) => v != null).length, 0);
   figure.dataset.points = String(known);
-  const last = series.map((s) => `${s.label} ${write(s.values[s.values.length - 1])}`).join(", ");
-  plot.root.tabIndex = 0;
-  plot.root.setAttribute("role", "img");
-  plot.root.setAttribute("aria-label", `Chart from ${day.format(chart.x[0] * 1000)} to ${day.format(chart.x[chart.x.length - 1] * 1000)}. At its end: ${last}. Arrow keys move along it; a table of the values follows.`);
-  plot.root.addEventListener("keydown", (e) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
-    if (!step) return;
+  readByKeys(plot, chart, write);
+}
+
+// readByKeys makes a chart a slider over its days, which a screen reader follows.
+function readByKeys(plot, chart, write) {
+  const { root } = plot, last = chart.x.length - 1;
+  const here = () => plot.cursor.idx ?? last;
+  // go moves the cursors of all charts in step with this one; undefined: away.
+  const go = (x) => [...plots.values()].filter((p) => p.cursor.sync.key === plot.cursor.sync.key)
+    .forEach((p) => p.setCursor(x === undefined ? { left: -10, top: -10 } : { left: p.valToPos(x, "x"), top: 10 }));
+  const say = () => {
+    root.ariaValueNow = here();
+    root.ariaValueText = `${day.format(chart.x[here()] * 1000)}: ${chart.series.map((s) => `${s.label} ${write(s.values[here()])}`).join(", ")}`;
+  };
+  Object.assign(root, { tabIndex: 0, role: "slider", ariaLabel: `Chart: ${chart.series.map((s) => s.label).join(", ")}, by day. A table of the values follows.`, ariaValueMin: 0, ariaValueMax: last });
+  plot.hooks.setCursor = [say];
+  say();
+  root.addEventListener("keydown", (e) => {
+    const to = { ArrowLeft: here() - 1, ArrowRight: here() + 1, Home: 0, End: last }[e.key];
+    if (to === undefined || e.altKey || e.ctrlKey || e.metaKey) return;
     e.preventDefault();
-    const at = Math.max(0, Math.min(chart.x.length - 1, (plot.cursor.idx ?? (step > 0 ? -1 : chart.x.length)) + step));
-    plot.setCursor({ left: plot.valToPos(chart.x[at], "x"), top: 10 });
+    go(chart.x[Math.max(0, Math.min(last, to))]);
   });
+  root.addEventListener("blur", () => go());
 }
 
 const resized = new ResizeObserver((entries) => {
