@@ -45,9 +45,11 @@ func failover(x *trial) {
 }
 
 // network is row 7: between the processes and Kafka there is a proxy that is
-// slow, cuts connections, lets through little, or falls silent.
+// slow, cuts connections, lets through little, falls silent, or cuts off what is
+// appended.
 func network(x *trial) {
-	rounds := max(4, x.events*8/50_000)
+	appendsCut.Store(0)
+	rounds := max(len(troubles), x.events*2*len(troubles)/50_000)
 	start(x)
 	link := newLink(x, "127.0.0.1:"+parts.proxied[1], "127.0.0.1:"+parts.proxied[0])
 	x.setUp(options{pieces: rounds * 3, brokers: "127.0.0.1:" + parts.proxied[1]})
@@ -60,8 +62,12 @@ func network(x *trial) {
 		}
 		x.kills++
 		x.lagged(lag, "admission")
-		link.trouble(x, troubles[n%len(troubles)])
+		trouble, cut := troubles[n%len(troubles)], appendsCut.Load()
+		link.trouble(x, trouble)
 		x.send()
+		if trouble == noAppends {
+			x.eventually("appends are cut off", func() bool { return appendsCut.Load() >= cut+4 })
+		}
 		x.passes(4 * time.Second)
 		link.clear()
 		if !x.caughtUp(c.ps...) {
@@ -75,6 +81,6 @@ func network(x *trial) {
 		peak = append(peak, p.PeakBytes()>>20)
 	}
 	x.finish(c)
-	x.note("peak memory of ingest, ingest, scorer, sink: %d MiB", peak)
+	x.note("peak memory of ingest, ingest, scorer, sink: %d MiB; %d appends were cut off", peak, appendsCut.Load())
 	x.must(slices.Max(peak) < 1024, "a process took %d MiB", slices.Max(peak))
 }

@@ -88,7 +88,6 @@ func answersLost(x *trial) {
 	link := newLink(x, "127.0.0.1:0", parts.engine.Addr())
 	x.setUp(options{pieces: rounds * 4, clickhouse: link.addr()})
 	c := x.crew()
-	sink := c.ps[3]
 	x.send()
 	if !x.caughtUp(c.ps...) {
 		return
@@ -97,10 +96,10 @@ func answersLost(x *trial) {
 		x.engine.Do(x, fmt.Sprintf("SYSTEM STOP MERGES %s.%s", database(x.run), t))
 	}
 	for range rounds {
-		failed := failures(x, sink)
+		before := x.storedAgain()
 		link.trouble(x, noAnswers)
 		x.send()
-		x.eventually("an answer is lost", func() bool { return failures(x, sink) > failed })
+		x.eventually("rows whose answer was lost are stored again", func() bool { return x.storedAgain() > before })
 		x.kills++
 		x.lagged(x.lag("sink"), "sink")
 		link.clear()
@@ -109,15 +108,11 @@ func answersLost(x *trial) {
 		}
 		x.recoveries++
 	}
-	again := int64(0)
-	for _, t := range []string{"profiles", "profile_history"} {
-		n := x.engine.Count(x, fmt.Sprintf("SELECT count() - uniqExact(user_id, as_of, row_version) FROM %s.%s", database(x.run), t))
-		x.note("%s: %d rows are stored again", t, n)
-		again += n
-	}
-	x.must(again > 0, "no row is stored twice: no answer was lost")
+	x.note("%d rows were stored again", x.storedAgain())
 	if x.fault == viewKeepsRepeats {
-		x.engine.Do(x, fmt.Sprintf("CREATE OR REPLACE VIEW %[1]s.profile_days AS SELECT * FROM %[1]s.profile_history", database(x.run)))
+		x.spoil = func() { // after the last start of a sink, which makes the views anew
+			x.engine.Do(x, fmt.Sprintf("CREATE OR REPLACE VIEW %[1]s.profile_days AS SELECT * FROM %[1]s.profile_history", database(x.run)))
+		}
 	}
 	x.finish(c)
 }
@@ -125,6 +120,10 @@ func answersLost(x *trial) {
 // viewKeepsRepeats is a fault of the tables, not of a process.
 const viewKeepsRepeats = "view.keeps_repeats"
 
-func failures(x *trial, sink *harness.Process) float64 {
-	return harness.Metric(x, sink, "profilestream_sink_insert_failures_total")
+// storedAgain is how many rows are stored more than once.
+func (x *trial) storedAgain() (n int64) {
+	for _, t := range tables {
+		n += x.engine.Count(x, fmt.Sprintf("SELECT count() - uniqExact(user_id, as_of, row_version) FROM %s.%s", database(x.run), t))
+	}
+	return n
 }

@@ -12,7 +12,7 @@ import (
 // better ones take their places.
 func badEncoder(x *trial) {
 	rounds := max(1, x.events/50_000)
-	x.setUp(options{pieces: rounds*16 + 3, model: ", timeout: 1s"})
+	x.setUp(options{pieces: rounds*16 + 3, model: ", timeout: 1s, cache_mib: 0"}) // every text is encoded
 	others := []*harness.Process{x.start("ingest"), x.start("sink")}
 	broken, low := x.opts, x.opts
 	broken.bundle = parts.broken
@@ -58,9 +58,7 @@ func (x *trial) encoderBreaks(kind, config string, env []string, others []*harne
 	x.must(x.ready(p), "the scorer did not start: %s", p.Last())
 	x.send()
 	if !x.eventually("the encoder's breaker opens on "+kind, func() bool {
-		if x.lag("scorer") == 0 {
-			x.send()
-		}
+		x.more("scorer")
 		return harness.Metric(x, p, `profilestream_breaker_state{name="encoder"}`) > 0
 	}) {
 		return false
@@ -75,9 +73,7 @@ func (x *trial) encoderBreaks(kind, config string, env []string, others []*harne
 		p = x.start("scorer")
 	case degradedKind: // killed in between, it begins again where the first such row is
 		if !x.eventually("rows are scored from numbers alone", func() bool {
-			if x.lag("scorer") == 0 {
-				x.send()
-			}
+			x.more("scorer")
 			return harness.Metric(x, p, "profilestream_scorer_degraded_rows_total") > 0
 		}) {
 			return false

@@ -25,6 +25,7 @@ type line struct {
 	points     map[string]int
 
 	lost, duplicated, wrong int
+	differing               int      // of these, what differs from the oracle; the rest are expectations of the row's
 	why                     []string // what was found wrong, and where
 	notes                   []string
 	seconds                 float64

@@ -1,12 +1,15 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
 )
 
@@ -29,16 +32,51 @@ func newLink(tb testing.TB, listen, upstream string) *link {
 func (l *link) addr() string { return l.proxy.Listen }
 
 // The kinds of trouble, as toxiproxy writes them; answers are what is slow or
-// lost.
+// lost. Appends are cut off on their way.
 var (
 	slow      = `{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": 1000}}`
 	resets    = `{"name": "resets", "type": "reset_peer", "stream": "downstream", "attributes": {"timeout": 300}}`
 	narrow    = `{"name": "narrow", "type": "bandwidth", "stream": "downstream", "attributes": {"rate": 10}}`
 	halfOpen  = `{"name": "silent", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
+	noAppends = `{"name": "appends", "type": "cut_appends", "stream": "upstream"}`
 	noAnswers = `{"name": "cut", "type": "limit_data", "stream": "downstream", "attributes": {"bytes": 0}}`
 
-	troubles = []string{slow, resets, narrow, halfOpen}
+	troubles = []string{slow, resets, narrow, halfOpen, noAppends}
 )
+
+func init() { toxics.Register("cut_appends", new(cutAppends)) }
+
+// cutAppends ends a connection at a Produce request, of which every second one
+// still reaches the broker: its answer is lost.
+type cutAppends struct{}
+
+var appendsCut atomic.Int64
+
+// produceV8 is what a Produce request has behind its length: its key and version.
+var produceV8 = []byte{0, 0, 0, 8}
+
+// Pipe implements toxics.Toxic.
+func (*cutAppends) Pipe(stub *toxics.ToxicStub) {
+	for {
+		select {
+		case <-stub.Interrupt:
+			return
+		case c := <-stub.Input:
+			if c == nil {
+				stub.Close()
+				return
+			}
+			cut := len(c.Data) >= 8 && bytes.Equal(c.Data[4:8], produceV8)
+			if !cut || appendsCut.Add(1)%2 == 0 {
+				stub.Output <- c
+			}
+			if cut {
+				stub.Close()
+				return
+			}
+		}
+	}
+}
 
 func (l *link) trouble(tb testing.TB, toxic string) {
 	tb.Helper()

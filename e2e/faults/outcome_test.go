@@ -35,6 +35,9 @@ func database(run string) string { return "faults_" + run }
 func (x *trial) compare() (expected string) {
 	x.Helper()
 	x.drain()
+	if x.spoil != nil {
+		x.spoil()
+	}
 	cfg := harness.OracleConfig{
 		LatenessMillis: x.opts.lateness.Milliseconds(), MaxFutureSkew: 300_000, Currency: "GBP", Rates: map[string]string{"USD": sourceUSD},
 		MaxEventsUserDay: x.opts.cap, Partitions: map[string]int{}, Until: x.until.Format(time.RFC3339),
@@ -65,6 +68,7 @@ func (x *trial) read(report string) {
 		x.rows += n[0]
 		columns += n[2]
 		x.wrong += n[3]
+		x.differing += n[3]
 		if n[3] > 0 {
 			x.why = append(x.why, fmt.Sprintf("%s: %d of %d rows expected differ", f[1], n[3], n[0]))
 		}
@@ -113,6 +117,7 @@ func (x *trial) count(expected string) {
 }
 
 func (x *trial) differ(want, got int) {
+	x.differing += max(want-got, got-want)
 	x.lost += max(0, want-got)
 	x.duplicated += max(0, got-want)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	for spec, ok := range map[string]bool{"a.b": true, "a:2": true, "a:1,b:3": true, "a:0": false, ":1": false, "a:x": false, "a,": false} {
+	for spec, ok := range map[string]bool{"a.b": true, "a:2": true, "a:1,b:3": true, "a:stop": true, "a:2:stop": true, "a:stop:2": false, ":stop": false, "a:0": false, ":1": false, "a:x": false, "a,": false} {
 		if _, err := parse(spec); (err == nil) != ok {
 			t.Errorf("%q: %v", spec, err)
 		}
@@ -17,16 +17,17 @@ func TestParse(t *testing.T) {
 }
 
 func TestHitCounts(t *testing.T) {
-	s, err := parse("a:2,b")
+	s, err := parse("a:2,b,c:2:stop")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var killed []string
 	s.kill = func(name string) { killed = append(killed, name) }
-	for _, name := range []string{"a", "other", "b", "a", "a", "b"} {
+	s.stop = func(name string) { killed = append(killed, "stop "+name) }
+	for _, name := range []string{"a", "other", "b", "c", "a", "c", "a", "b", "c"} {
 		s.hit(name)
 	}
-	if got := strings.Join(killed, " "); got != "b a" {
+	if got := strings.Join(killed, " "); got != "b a stop c" {
 		t.Errorf("killed at %q", got)
 	}
 }
