@@ -8,7 +8,7 @@ import (
 	"profilestream/e2e/harness"
 )
 
-// wrongClock is row 15: the clocks of the processes are wrong by hours, sources
+// wrongClock is row 15: the clocks of the processes are wrong by hours and days, sources
 // fall idle, events come from the future and the past. The feed ends today, so
 // that an idle source's time, which is its worker's clock, could do harm.
 func wrongClock(x *trial) {
@@ -16,7 +16,7 @@ func wrongClock(x *trial) {
 	x.setUp(options{pieces: 12, lateness: 1200 * time.Hour, extra: ", idle_after: 1s", simulate: []string{"--start", x.begin.Format(time.DateOnly)}})
 	x.until = x.until.AddDate(0, 0, 1)
 	x.strangeTimes()
-	clocks := []string{"clock.ahead:5", "clock.behind:5", "clock.ahead:3", "clock.behind:3"}
+	clocks := []string{"clock.ahead:240", "clock.behind:5", "clock.ahead:3", "clock.behind:3"}
 	c := &crew{x: x}
 	for i, b := range crewBinaries {
 		c.ps = append(c.ps, x.startWith(b, x.config, x.faults(clocks[i])))

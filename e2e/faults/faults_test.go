@@ -24,7 +24,7 @@ type row struct {
 }
 
 var matrix = []row{
-	{1, "kill -9 at named points", killAtPoints, "sink.commit_early", true},
+	{1, "kill -9 at named points", killAtPoints, "admission.commit_early,sink.commit_early", true},
 	{2, "kill -9 of anyone under load", killAnyone, "admission.commit_early", false},
 	{3, "SIGSTOP past the session, SIGCONT", zombie, "windowing.skip_fence", true},
 	{4, "SIGTERM under load", stopAnyone, "admission.commit_early", true},

@@ -45,7 +45,10 @@ func (x *trial) compare() (expected string) {
 	for _, topic := range x.topics {
 		cfg.Partitions[topic] = len(x.kafka.Ends(topic))
 	}
-	expected = x.kafka.Oracle(cfg, x.run, x.topics...)
+	expected, violations := x.kafka.Judge(cfg, x.run, x.topics...)
+	x.wrong += len(violations)
+	x.differing += len(violations)
+	x.why = append(x.why, violations...)
 	report, _ := harness.Compare(x, x.engine, database(x.run), expected)
 	x.read(report)
 	x.count(expected)

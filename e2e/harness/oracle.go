@@ -92,6 +92,17 @@ func coded(b []byte) any {
 // Oracle runs the oracle over the topics of a run and returns its folder.
 func (k *Kafka) Oracle(cfg OracleConfig, run string, topics ...string) string {
 	k.tb.Helper()
+	expected, violations := k.Judge(cfg, run, topics...)
+	if len(violations) > 0 {
+		k.tb.Fatalf("oracle: %s", strings.Join(violations, "\n"))
+	}
+	return expected
+}
+
+// Judge is Oracle for a run whose own topics may be wrong: it also returns what
+// the oracle finds wrong in them.
+func (k *Kafka) Judge(cfg OracleConfig, run string, topics ...string) (expected string, violations []string) {
+	k.tb.Helper()
 	dir := k.tb.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	b, err := json.Marshal(cfg)
@@ -108,10 +119,16 @@ func (k *Kafka) Oracle(cfg OracleConfig, run string, topics ...string) string {
 	}
 	k.Dump("profile."+run+".late", path("late.jsonl"), true)
 	k.Dump("profile."+run+".dlq", path("dlq.jsonl"), true)
-	if out, err := python(k.tb, "oracle.py", args...); err != nil {
+	out, err := python(k.tb, "oracle.py", args...)
+	for s := range strings.Lines(out) {
+		if v, ok := strings.CutPrefix(s, "VIOLATION: "); ok {
+			violations = append(violations, strings.TrimSpace(v))
+		}
+	}
+	if err != nil && len(violations) == 0 {
 		k.tb.Fatalf("oracle: %v\n%s", err, out)
 	}
-	return path("expected")
+	return path("expected"), violations
 }
 
 // Compare compares the views of a database with the oracle's folder and returns
