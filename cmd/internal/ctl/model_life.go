@@ -14,6 +14,7 @@ import (
 
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/models"
+	"profilestream/cmd/internal/runs"
 	"profilestream/cmd/internal/stage"
 	"profilestream/inference/bundle"
 	"profilestream/stream/wire"
@@ -92,6 +93,10 @@ func (s *shared) withRun(cmd *cobra.Command, lead time.Duration, work func(*life
 		return err
 	}
 	defer c.Close()
+	// What run start has written down says whose log it reads and where its bundles are.
+	if cfg, err = runs.Config(cmd.Context(), c, s.load, cfg.Run); err != nil {
+		return err
+	}
 	if cfg.Log.Of != "" {
 		return fmt.Errorf("run %s reads the event log of run %s and keeps the model that it was started with: start another run for another model", cfg.Run, cfg.Log.Of)
 	}
