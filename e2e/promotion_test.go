@@ -197,27 +197,34 @@ func (p *promoted) makeBundles(from string) {
 		encoder string
 		gate    []byte
 	}{"first": {0, "", passed}, "second": {.5, other, passed}, "refused": {-.5, "", []byte("{}")}} {
-		b, err := model.Load(from)
-		if err != nil {
-			p.t.Fatal(err)
+		variant(p.t, from, p.bundle(name), v.shift, v.encoder, v.gate)
+	}
+}
+
+// variant writes a bundle like another one, with its churn moved, the gate's verdict
+// and, where one is given, an encoder from a file.
+func variant(t *testing.T, from, to string, shift float64, encoder string, gate []byte) {
+	t.Helper()
+	b, err := model.Load(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range []*heads.Set{&b.Heads.Full, &b.Heads.Numeric} {
+		shiftChurn(&set.Churn.Calibration, shift)
+	}
+	files := map[string]string{}
+	for n := range b.Manifest.Files {
+		switch n {
+		case model.HeadsFile, model.EvaluationFile, model.ReportFile:
+		default:
+			files[n] = b.Path(n)
 		}
-		for _, set := range []*heads.Set{&b.Heads.Full, &b.Heads.Numeric} {
-			shiftChurn(&set.Churn.Calibration, v.shift)
-		}
-		files := map[string]string{}
-		for n := range b.Manifest.Files {
-			switch n {
-			case model.HeadsFile, model.EvaluationFile, model.ReportFile:
-			default:
-				files[n] = b.Path(n)
-			}
-		}
-		if v.encoder != "" {
-			files[model.EncoderFile] = v.encoder
-		}
-		if _, err := model.Write(p.bundle(name), model.Contents{Heads: b.Heads, Evaluation: v.gate, Files: files}); err != nil {
-			p.t.Fatal(err)
-		}
+	}
+	if encoder != "" {
+		files[model.EncoderFile] = encoder
+	}
+	if _, err := model.Write(to, model.Contents{Heads: b.Heads, Evaluation: gate, Files: files}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -231,9 +238,14 @@ func shiftChurn(c *heads.Calibration, by float64) {
 
 func (p *promoted) id(name string) string {
 	p.t.Helper()
-	b, err := model.Load(p.bundle(name))
+	return idOf(p.t, p.bundle(name))
+}
+
+func idOf(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := model.Load(dir)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return b.ID()
 }

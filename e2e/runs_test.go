@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"profilestream/e2e/harness"
 )
@@ -39,15 +42,63 @@ func TestRunBesideLive(t *testing.T) {
 	live.promotedUnderReaders("rival_b")
 	live.stayRestated("rival_b")
 
-	t.Run("the same tables as an undisturbed run", func(t *testing.T) {
-		t.Log(profilectl(t, "run", "start", "rival_c", "--from", "earliest", "--set", "profile.lateness=30d", "--drain", "--force", "-c", live.config))
-		sameDigests(t, &run{t: t, name: "rival_b", engine: live.engine}, &run{t: t, name: "rival_c", engine: live.engine})
-	})
-	t.Run("the same tables from the log", func(t *testing.T) {
-		t.Log(profilectl(t, "run", "start", "rival_d", "--log-of", "rival", "--drain", "--force", "-c", live.config))
-		sameDigests(t, live, &run{t: t, name: "rival_d", engine: live.engine})
-	})
+	t.Run("causes are named", func(t *testing.T) { live.causes(t) })
 	t.Run("retired", func(t *testing.T) { live.retired(t, next) })
+}
+
+// causes starts three more runs side by side: an undisturbed one as rival_b, which
+// has the same tables, and two over the live run's log, with another configuration
+// and with another model. What they differ by from the live run is named.
+func (r *run) causes(t *testing.T) {
+	model := filepath.Join(t.TempDir(), "other")
+	variant(t, bundle(t), model, .3, "", []byte("{}"))
+	others := []*started{
+		startRun(r, "rival_c", "--from", "earliest", "--set", "profile.lateness=30d", "--drain"),
+		startRun(r, "rival_d", "--log-of", r.name, "--set", "profile.max_events_user_day=5", "--drain"),
+		startRun(r, "rival_e", "--log-of", r.name, "--model", model, "--drain"),
+	}
+	for _, s := range others {
+		s.ends()
+	}
+	r.settled("admission", "windowing", "scorer", "sink")
+
+	if out, code := r.verify("rival_b", "rival_c"); code != 0 || !strings.HasSuffix(out, "Equal.\n") {
+		t.Errorf("a run that was killed and promoted beside an undisturbed one: exit code %d\n%s", code, out)
+	}
+	says := func(out string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("verify does not say %q:\n%s", w, out)
+			}
+		}
+	}
+	topic, partition, offset := r.where("late-0")
+	says(r.differs(r.name, "rival_c", map[string]int64{"late event": 0, "configuration": 0}),
+		fmt.Sprintf("at %s[%d]@%d is late in run rival, not in run rival_c", topic, partition, offset), "profile.lateness 168h0m0s -> 720h0m0s")
+	says(r.differs(r.name, "rival_d", map[string]int64{"configuration": 0}), "profile.max_events_user_day 100000 -> 5")
+	says(r.differs(r.name, "rival_e", map[string]int64{"model": 0}), "model_version "+idOf(t, bundle(t))+"/", "-> "+idOf(t, model)+"/", ": churn 0.")
+
+	t.Setenv("PROFILESTREAM_RUN", "rival_e")
+	if out, err := ctl("model", "promote", "--force", model, "-c", r.config); err == nil || !strings.Contains(out, "run rival_e reads the event log of run rival and keeps the model that it was started with") {
+		t.Errorf("a model is promoted in a run over another one's log: %v\n%s", err, out)
+	}
+}
+
+// where finds an event in the inputs by its id.
+func (r *run) where(id string) (topic string, partition int, offset int64) {
+	r.t.Helper()
+	for _, name := range r.topics {
+		r.kafka.Read(name, func(p int, m kafka.Message) {
+			if strings.Contains(string(m.Value), fmt.Sprintf(`"event_id":%q`, id)) {
+				topic, partition, offset = name, p, m.Offset
+			}
+		})
+	}
+	if topic == "" {
+		r.t.Fatalf("event %s is in no topic", id)
+	}
+	return topic, partition, offset
 }
 
 // beside starts the run's three processes on a feed and events of known users,
@@ -61,7 +112,7 @@ func (r *run) beside(feed *harness.Feed) {
 	r.kafka.Send(feed.Clickstream)
 	r.kafka.Send(feed.Purchases)
 	r.kafka.Send(r.views("last", shopStart.AddDate(0, 0, 29), shopStart.AddDate(0, 0, 30)))
-	r.settled("applied to its log")
+	r.settled("admission", "windowing")
 	r.kafka.Send(r.views("late", shopStart.AddDate(0, 0, 5), shopStart.AddDate(0, 0, 30)))
 	harness.Eventually(r.t, time.Minute, "late events in the table", func() error {
 		if n := r.engine.Count(r.t, "SELECT count() FROM "+r.database()+".late_events"); n != lateUsers {
@@ -82,17 +133,23 @@ func (r *run) views(id string, at, arrived time.Time) []harness.Message {
 	return out
 }
 
-// settled waits until windowing has committed all of its log.
-func (r *run) settled(what string) {
+// settled waits until stages have gone through what their topics hold.
+func (r *run) settled(stages ...string) {
 	r.t.Helper()
-	harness.Eventually(r.t, time.Minute, what, func() error {
-		for _, topic := range r.topics {
-			if err := r.kafka.CaughtUp("profilestream."+r.name+".admission", topic); err != nil {
-				return err
+	own := func(topic string) string { return "profile." + r.name + "." + topic }
+	topics := map[string][]string{
+		"admission": r.topics, "windowing": {own("events")}, "scorer": {own("windows"), own("days")}, "sink": {own("scored"), own("late"), own("dlq")},
+	}
+	for _, stage := range stages {
+		harness.Eventually(r.t, 3*time.Minute, stage+" of run "+r.name+" has caught up", func() error {
+			for _, topic := range topics[stage] {
+				if err := r.kafka.CaughtUp("profilestream."+r.name+"."+stage, topic); err != nil {
+					return err
+				}
 			}
-		}
-		return r.kafka.CaughtUp("profilestream."+r.name+".windowing", "profile."+r.name+".events")
-	})
+			return nil
+		})
+	}
 }
 
 // started is a profilectl run start at work.
@@ -153,6 +210,21 @@ func (s *started) says(text string) {
 		}
 		return fmt.Errorf("so far: %s", s.out.String())
 	})
+}
+
+// ends waits until the command has done its work.
+func (s *started) ends() {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(limit):
+		s.t.Fatalf("the run does not end:\n%s", s.out.String())
+	}
+	if s.err != nil {
+		s.t.Fatalf("the run ended with %v:\n%s", s.err, s.out.String())
+	}
+	lines := strings.Split(strings.TrimSpace(s.out.String()), "\n")
+	s.t.Log(lines[len(lines)-1])
 }
 
 // killHalfway kills the command once it has read a part of the inputs.
@@ -266,15 +338,15 @@ func (r *run) retired(t *testing.T, b *started) {
 	if out, err := ctl("run", "retire", "rival_b", "-c", r.config); err == nil || !strings.Contains(out, "nothing was removed") {
 		t.Errorf("retire without an answer: %v\n%s", err, out)
 	}
-	for _, name := range []string{"rival_b", "rival_d"} {
+	for _, name := range []string{"rival_b", "rival_d", "rival_e"} {
 		t.Log(profilectl(t, "run", "retire", name, "--yes", "-c", r.config))
 	}
 	list := profilectl(t, "run", "list", "-c", r.config)
 	t.Log(list)
-	if strings.Contains(list, "rival_b") || strings.Contains(list, "rival_d") || !strings.Contains(list, "rival_c") {
+	if strings.Contains(list, "rival_b") || strings.Contains(list, "rival_d") || strings.Contains(list, "rival_e") || !strings.Contains(list, "rival_c") {
 		t.Errorf("run list after the end of two runs:\n%s", list)
 	}
-	if n := r.engine.Count(t, "SELECT count() FROM system.databases WHERE name IN ('shop_rival_b', 'shop_rival_d')"); n != 0 {
+	if n := r.engine.Count(t, "SELECT count() FROM system.databases WHERE name IN ('shop_rival_b', 'shop_rival_d', 'shop_rival_e')"); n != 0 {
 		t.Errorf("%d databases of retired runs are there", n)
 	}
 }

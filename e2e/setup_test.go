@@ -144,7 +144,7 @@ func newRun(t *testing.T, name string) *run {
 	}
 	r.config = harness.WriteFile(&shared, name+".yaml", fmt.Sprintf(`
 run: %s
-kafka: {brokers: ["%s"]}
+kafka: {brokers: ["%s"], session_timeout: 5s}
 input: {topics: [%s]}
 log: {partitions: 8}
 profile: {idle_after: 0s, checkpoint_interval: 2s, rates: {USD: 0.79}}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sort"
@@ -85,46 +86,32 @@ func Before(msgs []Message, t time.Time) (before, after []Message) {
 	return msgs[:i], msgs[i:]
 }
 
-// Days sends a feed day by day, with the purchases delivered some days behind
-// the clickstream (lag > 0) or ahead of it (lag < 0). Only the time of delivery
-// differs: the records, their order and their timestamps are the same. between
-// is called after each day.
-func (k *Kafka) Days(f *Feed, lag int, between func(day int)) {
+// Days sends a feed day by day, in batches of random sizes. Each day it is drawn
+// how many days a topic is behind, at most 3: now the one waits for the other, now
+// the other way round. Only the time of delivery differs: the records, their order
+// within a partition and their timestamps are the same. between is called after
+// each day.
+func (k *Kafka) Days(f *Feed, random *rand.Rand, between func(day int)) {
 	k.tb.Helper()
-	first, last := time.Unix(1<<40, 0), time.Unix(0, 0)
+	first := time.Unix(1<<40, 0)
 	for _, m := range [][]Message{f.Clickstream, f.Purchases} {
-		if len(m) > 0 {
-			first, last = earlier(first, m[0].Time), later(last, m[len(m)-1].Time)
+		if len(m) > 0 && m[0].Time.Before(first) {
+			first = m[0].Time
 		}
 	}
-	clicks, purchases := f.Clickstream, f.Purchases
-	day := 24 * time.Hour
-	start := first.Truncate(day)
-	for n := 1; ; n++ {
-		var c, p []Message
-		c, clicks = Before(clicks, start.Add(time.Duration(n+min(lag, 0))*day))
-		p, purchases = Before(purchases, start.Add(time.Duration(n-max(lag, 0))*day))
-		k.Send(c)
-		k.Send(p)
-		if between != nil {
-			between(n)
+	const mostBehind, largest = 3, 4000
+	left := [][]Message{f.Clickstream, f.Purchases}
+	start := first.Truncate(24 * time.Hour)
+	for n := 1; len(left[0])+len(left[1]) > 0; n++ {
+		for i := range left {
+			var now []Message
+			now, left[i] = Before(left[i], start.AddDate(0, 0, n-random.IntN(mostBehind+1)))
+			for len(now) > 0 {
+				size := min(len(now), 1+random.IntN(largest))
+				k.Send(now[:size])
+				now = now[size:]
+			}
 		}
-		if len(clicks)+len(purchases) == 0 {
-			return
-		}
+		between(n)
 	}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

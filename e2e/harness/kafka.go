@@ -310,6 +310,18 @@ func (k *Kafka) Committed(group, topic string) []int64 {
 	return out
 }
 
+// Members returns nil when a consumer group has so many processes.
+func (k *Kafka) Members(group string, want int) error {
+	res, err := k.Client.DescribeGroups(context.Background(), &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+	if err != nil {
+		return err
+	}
+	if n := len(res.Groups[0].Members); n != want || res.Groups[0].GroupState != "Stable" {
+		return fmt.Errorf("group %s has %d members and is %s", group, n, res.Groups[0].GroupState)
+	}
+	return nil
+}
+
 // CaughtUp returns nil when the group has committed up to the topic's ends.
 func (k *Kafka) CaughtUp(group, topic string) error {
 	ends, done := k.Ends(topic), k.Committed(group, topic)
