@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -101,11 +102,13 @@ func searchCustomer(p *tab) {
 
 // chartSeen is what testdata/checks.js says of a chart.
 type chartSeen struct {
-	Values int
-	Day    string
-	Series []struct {
+	Values  int
+	Day     string
+	Stacked bool
+	Series  []struct {
 		Label, Legend  string
 		Painted, Known int
+		Sum            float64
 		Marked         bool
 	}
 }
@@ -115,9 +118,17 @@ func (c *chartSeen) faults() (complaints []string) {
 	if c.Values == 0 || c.Day == "" || c.Day == "--" || len(c.Series) == 0 {
 		complaints = append(complaints, fmt.Sprintf("%d values of %d series, the newest of the day %q", c.Values, len(c.Series), c.Day))
 	}
+	painted, sum := 0, 0.0
 	for _, s := range c.Series {
+		painted, sum = painted+s.Painted, sum+s.Sum
 		if s.Known == 0 || s.Painted < 20 || s.Legend == "" || s.Legend == "--" || !s.Marked {
 			complaints = append(complaints, fmt.Sprintf("%s: %d values, %d dots of its colour, legend %q, a marker of its colour: %v", s.Label, s.Known, s.Painted, s.Legend, s.Marked))
+		}
+	}
+	// Of a stack, each series has the area of its values.
+	for _, s := range c.Series {
+		if c.Stacked && math.Abs(float64(s.Painted)/float64(painted)-s.Sum/sum) > 0.05 {
+			complaints = append(complaints, fmt.Sprintf("%s: %d of %d dots for %v of %v", s.Label, s.Painted, painted, s.Sum, sum))
 		}
 	}
 	return complaints

@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds one step in the browser.
-const patience = 20 * time.Second
+const patience = 45 * time.Second
 
 //go:embed testdata/checks.js
 var checks string

@@ -73,7 +73,7 @@
       const rows = [...figure.querySelectorAll(".u-legend .u-series")];
       const read = (row) => ({ label: row.querySelector("th").textContent, value: row.querySelector(".u-value").textContent });
       return {
-        values: chart.x.length,
+        values: chart.x.length, stacked: !!chart.stacked,
         day: rows.length ? read(rows[0]).value : "",
         series: chart.series.map((s) => {
           const paint = custom(s.color);
@@ -81,7 +81,7 @@
           for (let i = 0; i < dots.length; i += 4) if (near(paint, [dots[i], dots[i + 1], dots[i + 2], dots[i + 3] / 255])) painted++;
           const row = rows.find((r) => read(r).label === s.label);
           return {
-            label: s.label, painted, known: s.values.filter((v) => v != null).length,
+            label: s.label, painted, known: s.values.filter((v) => v != null).length, sum: s.values.reduce((sum, v) => sum + (v ?? 0), 0),
             legend: row ? read(row).value : "", marked: !!row && near(paint, rgba(getComputedStyle(row.querySelector(".u-marker")).backgroundColor)),
           };
         }),
