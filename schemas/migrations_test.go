@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"fmt"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -17,7 +18,10 @@ func TestMigrationsAreRenderedFromTheFeatureList(t *testing.T) {
 		t.Fatalf("migrations %v, %v", names, err)
 	}
 	all := ""
-	for _, name := range names {
+	for i, name := range names {
+		if want := fmt.Sprintf("%05d_", i+1); !strings.HasPrefix(name, want) {
+			t.Errorf("migration %s: want number %s: a gap would be filled behind a database's back", name, want)
+		}
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			t.Fatal(err)

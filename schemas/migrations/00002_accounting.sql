@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS bad_event_rows
 {{- template "diverted"}}
 )
 ENGINE = ReplacingMergeTree(row_version)
-ORDER BY (source_topic, source_partition, source_offset)
+ORDER BY (source_topic, source_partition, source_offset, source_epoch)
 COMMENT 'The DLQ topic. Read it through bad_events.';
 
 CREATE TABLE IF NOT EXISTS late_event_rows
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS late_event_rows
 {{- template "diverted"}}
 )
 ENGINE = ReplacingMergeTree(row_version)
-ORDER BY (source_topic, source_partition, source_offset)
+ORDER BY (source_topic, source_partition, source_offset, source_epoch)
 COMMENT 'The late topic. Read it through late_events.';
 
 -- +goose Down

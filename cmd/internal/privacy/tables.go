@@ -113,7 +113,7 @@ func (t *Tables) Remove(ctx context.Context, user string, x *Entry) error {
 		found, err := t.diverted(ctx, b, user, x)
 		for part := range slices.Chunk(found, removeBatch) {
 			if err == nil {
-				err = t.remove(ctx, b, "("+b.position()+") IN ("+strings.Join(part, ", ")+")")
+				err = t.remove(ctx, b, "("+position+") IN ("+strings.Join(part, ", ")+")")
 			}
 		}
 		return err
@@ -139,13 +139,7 @@ func (t *Tables) remove(ctx context.Context, b *table, where string) error {
 }
 
 // position lists the columns that name a diverted row.
-func (b *table) position() string {
-	columns := "source_topic, source_partition, source_offset"
-	if slices.Contains(b.columns, "source_epoch") { // a database of an older program lacks it
-		columns += ", source_epoch"
-	}
-	return columns
-}
+const position = "source_topic, source_partition, source_offset, source_epoch"
 
 // diverted finds the diverted rows that name the user, by their positions as SQL
 // tuples. Rows of positions behind the erasure are the user's new ones.
@@ -154,7 +148,7 @@ func (t *Tables) diverted(ctx context.Context, b *table, user string, x *Entry) 
 	for _, p := range x.Positions {
 		known[place{p.Topic, p.Partition}] = true
 	}
-	rows, err := t.Client.Conn().Query(ctx, "SELECT key, value, "+b.position()+" FROM "+b.name)
+	rows, err := t.Client.Conn().Query(ctx, "SELECT key, value, "+position+" FROM "+b.name)
 	if err != nil {
 		return nil, err
 	}
@@ -164,19 +158,14 @@ func (t *Tables) diverted(ctx context.Context, b *table, user string, x *Entry) 
 		var src profile.Source
 		var offset int64
 		var key, value string
-		to := []any{&key, &value, &src.Topic, &src.Partition, &offset, &src.Epoch}
-		if err := rows.Scan(to[:len(rows.Columns())]...); err != nil {
+		if err := rows.Scan(&key, &value, &src.Topic, &src.Partition, &offset, &src.Epoch); err != nil {
 			return nil, err
 		}
 		if known[place{src.Topic, src.Partition}] && !erase.Covers(&src, offset) {
 			continue
 		}
 		if profile.Named([]byte(key), []byte(value), func(id []byte) bool { return string(id) == user }) {
-			tuple := fmt.Sprintf("unhex('%s'), %d, %d", hex.EncodeToString([]byte(src.Topic)), src.Partition, offset)
-			if len(rows.Columns()) == len(to) {
-				tuple += fmt.Sprintf(", %d", src.Epoch)
-			}
-			out = append(out, "("+tuple+")")
+			out = append(out, fmt.Sprintf("(unhex('%s'), %d, %d, %d)", hex.EncodeToString([]byte(src.Topic)), src.Partition, offset, src.Epoch))
 		}
 	}
 	return out, rows.Err()
