@@ -238,6 +238,33 @@ func TestDashboardQueriesHaveData(t *testing.T) {
 	}
 }
 
+// TestEachNamedQueryIsAsked: by a panel or by the console, or it is in nobody's way
+// but ours.
+func TestEachNamedQueryIsAsked(t *testing.T) {
+	readers, err := filepath.Glob("cmd/internal/console/*.go")
+	if err != nil || len(readers) == 0 {
+		t.Fatalf("sources of the console: %v, %v", readers, err)
+	}
+	boards, _ := filepath.Glob(".docker/grafana/dashboards/*.json")
+	var text strings.Builder
+	for _, file := range append(readers, boards...) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(b)
+	}
+	all, err := schemas.Queries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range all {
+		if !strings.Contains(text.String(), `"`+q.Name+`"`) {
+			t.Errorf("nobody asks %s", q.Name)
+		}
+	}
+}
+
 var documented = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```text\n(.*?)```")
 
 // TestSQLOfTheDocs runs each query of docs/sql.md and compares the results
