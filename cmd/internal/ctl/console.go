@@ -11,6 +11,7 @@ import (
 
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/console"
+	"profilestream/cmd/internal/runs"
 	"profilestream/cmd/internal/stage"
 )
 
@@ -44,7 +45,7 @@ from a proxy before it. What it shows is personal data.`,
 			if err != nil {
 				return err
 			}
-			srv, err := stage.Console(cfg, stage.ConsoleOptions{Listen: listen, Token: token, AllowSave: allowSave, Log: log})
+			srv, err := stage.Console(cfg, stage.ConsoleOptions{Listen: listen, Token: token, AllowSave: allowSave, Lag: runs.ConsoleLag(cfg, log), Log: log})
 			if err != nil {
 				return err
 			}

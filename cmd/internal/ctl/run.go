@@ -86,20 +86,12 @@ func parseStart(flag, s string) (int64, error) {
 func printLags(ctx context.Context, w io.Writer, cfg *config.Config, k *wire.Client) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "STAGE\tTOPIC\tPARTITIONS\tRECORDS BEHIND")
-	for _, p := range runs.Parts(cfg) {
-		lags, err := k.GroupLag(ctx, cfg.Group(p.Stage), p.Topics...)
-		if err != nil {
-			return err
-		}
-		for _, topic := range p.Topics {
-			n, behind := 0, int64(0)
-			for tp, l := range lags {
-				if tp.Topic == topic {
-					n, behind = n+1, behind+l.Records()
-				}
-			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", p.Stage, topic, n, behind)
-		}
+	lags, err := runs.Lags(ctx, k, cfg)
+	if err != nil {
+		return err
+	}
+	for _, l := range lags {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", l.Stage, l.Topic, l.Partitions, l.Behind)
 	}
 	return t.Flush()
 }

@@ -21,6 +21,7 @@ import (
 
 	"profilestream/cmd/internal/config"
 	"profilestream/cmd/internal/engine"
+	"profilestream/cmd/internal/runs"
 	"profilestream/cmd/internal/simulate"
 	"profilestream/cmd/internal/stage"
 	"profilestream/cmd/internal/training"
@@ -89,7 +90,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // keep serves the console over the shop until ctx ends.
 func (d *demo) keep(ctx context.Context) error {
-	c, err := stage.Console(d.cfg, stage.ConsoleOptions{Listen: "127.0.0.1:0", AllowSave: true, Log: d.o.Log})
+	c, err := stage.Console(d.cfg, stage.ConsoleOptions{Listen: "127.0.0.1:0", AllowSave: true, Lag: runs.ConsoleLag(d.cfg, d.o.Log), Log: d.o.Log})
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,12 @@ package runs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"profilestream/cmd/internal/config"
+	"profilestream/cmd/internal/console"
+	"profilestream/cmd/internal/stage"
 	"profilestream/stream/wire"
 )
 
@@ -111,16 +114,45 @@ func CaughtUp(ctx context.Context, c *wire.Client, cfg *config.Config, patience 
 	return nil
 }
 
-// Behind is how many records all stages of a run have before them.
-func Behind(ctx context.Context, c *wire.Client, cfg *config.Config) (records int64, err error) {
+// Lags tells how far each stage of a run is behind in each of its topics, in the
+// order of an event's way.
+func Lags(ctx context.Context, c *wire.Client, cfg *config.Config) ([]console.StageLag, error) {
+	var out []console.StageLag
 	for _, p := range Parts(cfg) {
 		lags, err := c.GroupLag(ctx, p.group, p.Topics...)
 		if err != nil {
-			return 0, err
+			return nil, fmt.Errorf("asking for the lag of %s: %w", p.Stage, err)
 		}
-		for _, l := range lags {
-			records += l.Records()
+		for _, topic := range p.Topics {
+			l := console.StageLag{Stage: p.Stage, Topic: topic}
+			for tp, lag := range lags {
+				if tp.Topic == topic {
+					l.Partitions, l.Behind = l.Partitions+1, l.Behind+lag.Records()
+				}
+			}
+			out = append(out, l)
 		}
 	}
-	return records, nil
+	return out, nil
+}
+
+// ConsoleLag is Lags for a console, which asks now and then.
+func ConsoleLag(cfg *config.Config, log *slog.Logger) func(context.Context) ([]console.StageLag, error) {
+	return func(ctx context.Context) ([]console.StageLag, error) {
+		c, err := stage.Client(cfg, log)
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		return Lags(ctx, c, cfg)
+	}
+}
+
+// Behind is how many records all stages of a run have before them.
+func Behind(ctx context.Context, c *wire.Client, cfg *config.Config) (records int64, err error) {
+	lags, err := Lags(ctx, c, cfg)
+	for _, l := range lags {
+		records += l.Behind
+	}
+	return records, err
 }
