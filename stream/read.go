@@ -68,3 +68,27 @@ func Read(ctx context.Context, c *wire.Client, cfg ReadConfig, fn func(*wire.Rec
 	}
 	return from, nil
 }
+
+// ReadTable reads partition 0 of a compacted topic up to its end: the newest value of each wanted key, and the offset to
+// follow it from. wanted nil is all of them. Other records are not decoded, so that one which cannot be read is in the way
+// of its own readers only.
+func ReadTable[T any](ctx context.Context, c *wire.Client, topic string, wanted func(key string) bool, decode func(key string, value []byte) (T, error)) (map[string]T, int64, error) {
+	all := map[string]T{}
+	from := ReadConfig{TopicPartition: TopicPartition{Topic: topic}, From: wire.Earliest, Committed: true}
+	next, err := Read(ctx, c, from, func(r *wire.Record) error {
+		key := string(r.Key)
+		if wanted != nil && !wanted(key) {
+			return nil
+		}
+		if r.Value == nil {
+			delete(all, key)
+			return nil
+		}
+		v, err := decode(key, r.Value)
+		if err == nil {
+			all[key] = v
+		}
+		return err
+	})
+	return all, next, err
+}

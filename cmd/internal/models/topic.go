@@ -11,7 +11,7 @@ import (
 // Newest reads the models topic up to its end: what it holds of a run, and the
 // offset to follow it from. Without a promotion the record names the run only.
 func Newest(ctx context.Context, c *wire.Client, run string) (r Record, next int64, err error) {
-	all, next, err := read(ctx, c, func(key string) bool { return key == run })
+	all, next, err := stream.ReadTable(ctx, c, topic.Topic, func(key string) bool { return key == run }, decodeRecord)
 	if err != nil {
 		return Record{}, 0, err
 	}
@@ -23,28 +23,8 @@ func Newest(ctx context.Context, c *wire.Client, run string) (r Record, next int
 
 // All reads what the models topic holds of every run.
 func All(ctx context.Context, c *wire.Client) (map[string]Record, error) {
-	all, _, err := read(ctx, c, func(string) bool { return true })
+	all, _, err := stream.ReadTable(ctx, c, topic.Topic, nil, decodeRecord)
 	return all, err
-}
-
-func read(ctx context.Context, c *wire.Client, wanted func(key string) bool) (map[string]Record, int64, error) {
-	all := map[string]Record{}
-	next, err := stream.Read(ctx, c, stream.ReadConfig{TopicPartition: topic, From: wire.Earliest, Committed: true}, func(x *wire.Record) error {
-		run := string(x.Key)
-		if !wanted(run) {
-			return nil
-		}
-		if x.Value == nil {
-			delete(all, run)
-			return nil
-		}
-		r, err := decodeRecord(run, x.Value)
-		if err == nil {
-			all[run] = r
-		}
-		return err
-	})
-	return all, next, err
 }
 
 // Follow calls fn with each record of a run from an offset on, until ctx ends or

@@ -31,7 +31,7 @@ func Prepare(ctx context.Context, c *wire.Client, load Loader, r *Request) (*Run
 	if err != nil {
 		return nil, err
 	}
-	all, err := read(ctx, c)
+	all, err := All(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -26,24 +26,8 @@ func All(ctx context.Context, c *wire.Client) (map[string]Record, error) {
 	if err != nil || topics[topic.Topic] == 0 {
 		return nil, err
 	}
-	return read(ctx, c)
-}
-
-func read(ctx context.Context, c *wire.Client) (map[string]Record, error) {
-	all := map[string]Record{}
-	_, err := stream.Read(ctx, c, stream.ReadConfig{TopicPartition: topic, From: wire.Earliest, Committed: true}, func(x *wire.Record) error {
-		run := string(x.Key)
-		if x.Value == nil {
-			delete(all, run)
-			return nil
-		}
-		r, err := decodeRecord(run, x.Value)
-		if err == nil {
-			all[run] = r
-		}
-		return err
-	})
-	return all, err
+	found, _, err := stream.ReadTable(ctx, c, topic.Topic, nil, decodeRecord)
+	return found, err
 }
 
 // seat is the right to write a run's record: the newest one made is the one that
