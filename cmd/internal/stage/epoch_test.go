@@ -210,3 +210,36 @@ func TestRunningWorkerNoticesARecreatedTopic(t *testing.T) {
 		})
 	}
 }
+
+// TestTotalsOfAnEpochWhoseLastSecondIsLost: a worker dies between its appends and
+// their commit, and then its topic goes, so that nobody reads on where it had
+// committed. What it had appended and not yet told the totals of counts as applied
+// and not as records, and nothing else does: docs/operations.md says so.
+func TestTotalsOfAnEpochWhoseLastSecondIsLost(t *testing.T) {
+	r := newRig(t, newEpochs)
+	r.pour("o", 0, 100)
+	r.admitAll()
+	r.pour("o", 100, 40)
+	at, err := r.c.CommittedOffsets(r.ctx(), r.env.Config.Group("admission"), []wire.TopicPartition{clicks, buys})
+	r.must(err)
+	a := r.admission(at)
+	r.admit(a)
+	_, err = a.Flush(r.ctx()) // what it returns is never committed
+	r.must(err)
+	r.must(a.Close())
+	r.remake(clicks.Topic)
+	r.pour("n", 0, 20)
+	r.admitAll()
+	var records, rejected, applied int64
+	for p := range int32(2) {
+		records, rejected = 0, 0
+		for _, a := range r.fold(p).Accounting() {
+			if a.Source.Topic == clicks.Topic {
+				records, rejected, applied = records+a.Records, rejected+a.Rejected, applied+a.Applied
+			}
+		}
+	}
+	if lost := applied - (records - rejected); applied != 90+36+18 || lost < 1 || lost > 36 {
+		t.Errorf("%d applied of %d records, %d of them rejected", applied, records, rejected)
+	}
+}
