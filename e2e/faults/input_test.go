@@ -15,8 +15,8 @@ import (
 
 // underFire feeds the whole input to a crew of which a process dies at every
 // third piece or so, then does what is to be done at the end, and compares. The
-// input is what the row is about.
-func (x *trial) underFire(last func(*crew)) {
+// input is what the row is about. It reports false when it could not go on.
+func (x *trial) underFire(last func(*crew)) bool {
 	c := x.crew()
 	for n := 0; len(x.pieces) > 0; n++ {
 		x.send()
@@ -26,13 +26,13 @@ func (x *trial) underFire(last func(*crew)) {
 		i := x.rng.IntN(len(c.ps))
 		lag := x.busy(c.stage(i))
 		if x.wrong > 0 {
-			return
+			return false
 		}
 		c.ps[i].Kill()
 		x.kills++
 		x.lagged(lag, c.stage(i))
 		if c.ps[i] = x.start(crewBinaries[i]); !x.ready(c.ps[i]) {
-			return
+			return false
 		}
 		x.recoveries++
 	}
@@ -40,6 +40,7 @@ func (x *trial) underFire(last func(*crew)) {
 		last(c)
 	}
 	x.finish(c)
+	return true
 }
 
 // poison is row 11: every way of being no event, between good events. Each is
@@ -52,7 +53,9 @@ func poison(x *trial) {
 		x.pieces[n] = append(x.pieces[n], x.message(c.Topic, i, c.Value))
 	}
 	x.line.events += len(cases)
-	x.underFire(nil)
+	if !x.underFire(nil) {
+		return
+	}
 	bad := x.engine.Count(x, "SELECT count() FROM "+database(x.run)+".bad_events")
 	x.note("%d poison records of %d classes were dead-lettered", bad, len(cases))
 	x.must(bad >= int64(len(cases)), "only %d records were dead-lettered", bad)
@@ -66,7 +69,9 @@ func (x *trial) message(topic string, i int, value []byte) harness.Message {
 // disorder is row 17: 10 % sent twice, 10 % out of order, 1 % late.
 func disorder(x *trial) {
 	x.setUp(options{pieces: 12, simulate: []string{"--duplicates", "0.10", "--disorder", "0.10", "--late", "0.01", "--lateness", "72h"}, lateness: 72 * time.Hour})
-	x.underFire(nil)
+	if !x.underFire(nil) {
+		return
+	}
 	rows := x.engine.Rows(x, "SELECT sum(duplicates), sum(late) FROM "+database(x.run)+".accounting")
 	x.must(len(rows) == 1 && rows[0][0] != "0" && rows[0][1] != "0", "duplicates and late events: %v", rows)
 	x.note("duplicates and late events: %v", rows)
@@ -91,7 +96,9 @@ func hotUser(x *trial) {
 		x.line.events += len(x.pieces[i])
 		x.pieces[i] = both
 	}
-	x.underFire(x.othersWait)
+	if !x.underFire(x.othersWait) {
+		return
+	}
 	rows := x.engine.Rows(x, "SELECT arrayStringConcat(flags, ' '), events_total FROM "+database(x.run)+".profiles_latest WHERE user_id = 'hot user'")
 	x.must(len(rows) == 1 && strings.Contains(rows[0][0], "hot"), "the hot user's flags and events: %v", rows)
 	largest := x.stateFits()

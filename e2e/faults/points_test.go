@@ -30,7 +30,8 @@ type armed struct {
 	schedule []point
 	next     int
 	p        *harness.Process
-	since    time.Time
+	since    time.Time // it has had something to do
+	looked   time.Time
 }
 
 // arm draws the schedule of a binary: each point the same number of times, in a
@@ -59,6 +60,11 @@ func (a *armed) done() bool { return a.next == len(a.schedule) }
 // and starts the next. It reports false when the schedule cannot go on.
 func (a *armed) step() bool {
 	if !a.p.Exited() {
+		if now := time.Now(); !a.done() && now.Sub(a.looked) > time.Second {
+			if a.looked = now; a.x.lag(a.schedule[a.next].stage) == 0 {
+				a.since = now
+			}
+		}
 		if a.done() || time.Since(a.since) < a.x.limit() {
 			return true
 		}

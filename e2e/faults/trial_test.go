@@ -57,7 +57,7 @@ const (
 	sourceUSD = "0.79"
 	// limit bounds every wait for something that has to happen, and shortLimit
 	// those of a row that is expected to fail.
-	limit      = 3 * time.Minute
+	limit      = 5 * time.Minute
 	shortLimit = 45 * time.Second
 )
 
