@@ -197,11 +197,27 @@ func (x *trial) inputs(stage string) []string {
 // lag is how many records a stage has not committed.
 func (x *trial) lag(stage string) int64 {
 	x.Helper()
-	var n int64
+	return x.behind(stage, x.ends(stage))
+}
+
+// ends are the ends of a stage's inputs.
+func (x *trial) ends(stage string) map[string][]int64 {
+	x.Helper()
+	out := map[string][]int64{}
 	for _, topic := range x.inputs(stage) {
+		out[topic] = x.kafka.Ends(topic)
+	}
+	return out
+}
+
+// behind is how many records below some ends of its inputs a stage has not
+// committed.
+func (x *trial) behind(stage string, ends map[string][]int64) (n int64) {
+	x.Helper()
+	for topic, ends := range ends {
 		committed := x.kafka.Committed("profilestream."+x.run+"."+stage, topic)
-		for p, end := range x.kafka.Ends(topic) {
-			n += end - max(0, committed[p])
+		for p, end := range ends {
+			n += max(0, end-max(0, committed[p]))
 		}
 	}
 	return n
@@ -228,17 +244,18 @@ func (x *trial) eventually(what string, holds func() bool) bool {
 	return true
 }
 
-// caughtUp waits until every stage has committed all that there is. A process
-// that ends by itself meanwhile is wrong.
+// caughtUp waits until every stage in turn has committed all that there is when
+// its turn comes: time and totals go on moving. A process that ends by itself
+// meanwhile is wrong.
 func (x *trial) caughtUp(ps ...*harness.Process) bool {
 	x.Helper()
 	for _, stage := range stages {
-		ended := false
+		ended, ends := false, x.ends(stage)
 		done := x.eventually(stage+" has caught up", func() bool {
 			for _, p := range ps {
 				ended = ended || p.Exited()
 			}
-			return ended || x.lag(stage) == 0
+			return ended || x.behind(stage, ends) == 0
 		})
 		for _, p := range ps {
 			done = x.must(!p.Exited(), "%s ended: %s", p.Name, p.Last()) && done
