@@ -8,7 +8,7 @@ type buffers struct {
 	free [][]byte
 }
 
-const maxFreeBuffers = 4
+const maxFreeBuffers = 2
 
 func (b *buffers) get() []byte {
 	b.mu.Lock()

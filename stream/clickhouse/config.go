@@ -40,10 +40,10 @@ type Config struct {
 	// HistoryEmbedding keeps embeddings in profile_history too.
 	HistoryEmbedding bool
 
-	// MaxQueuedBytes bounds the Arrow bytes that wait or are being sent. Zero
-	// means 256 MiB.
+	// MaxQueuedBytes bounds the memory of records that wait or are being sent.
+	// Zero means 256 MiB.
 	MaxQueuedBytes int64
-	// MaxBlockBytes closes a block early. Zero means 64 MiB.
+	// MaxBlockBytes closes a block early. Zero means 32 MiB.
 	MaxBlockBytes int64
 	// InsertTimeout bounds one attempt to send a block. Zero means a minute.
 	InsertTimeout time.Duration
@@ -78,7 +78,7 @@ func (c Config) withDefaults() Config {
 		c.MaxQueuedBytes = 256 << 20
 	}
 	if c.MaxBlockBytes <= 0 {
-		c.MaxBlockBytes = 64 << 20
+		c.MaxBlockBytes = 32 << 20
 	}
 	if c.InsertTimeout <= 0 {
 		c.InsertTimeout = time.Minute

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -61,7 +62,7 @@ func (l *lane) write(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	rejected, err := l.writeChunks(ctx, b.chunks)
+	rejected, err := l.writeChunks(ctx, b.chunks, min(b.bytes, l.w.cfg.MaxBlockBytes))
 	if err != nil {
 		return fmt.Errorf("writing a block of %d rows to %s: %w", b.rows, l.table.name, err)
 	}
@@ -86,14 +87,15 @@ func (l *lane) write(ctx context.Context, b *batch) error {
 }
 
 // writeChunks sends the rows as one block. A refused block is halved until the
-// refused rows stand alone; those are returned.
-func (l *lane) writeChunks(ctx context.Context, chunks []chunk) ([]Rejected, error) {
+// refused rows stand alone; those are returned. room is what the block is likely to
+// take: made at once, it leaves no outgrown buffers behind.
+func (l *lane) writeChunks(ctx context.Context, chunks []chunk, room int64) ([]Rejected, error) {
 	e := &encoded{chunks: chunks}
 	for _, c := range chunks {
 		e.rows += c.rows()
 	}
 	var err error
-	if e.body, err = appendBlock(l.w.buffers.get(), l.table.columns, chunks); err != nil {
+	if e.body, err = appendBlock(slices.Grow(l.w.buffers.get(), int(room)), l.table.columns, chunks); err != nil {
 		return nil, err
 	}
 	err = l.w.deliver(ctx, l.table, e)
@@ -115,7 +117,7 @@ func (l *lane) writeChunks(ctx context.Context, chunks []chunk) ([]Rejected, err
 	}
 	var rejected []Rejected
 	for _, half := range halve(chunks, e.rows/2) {
-		r, err := l.writeChunks(ctx, half)
+		r, err := l.writeChunks(ctx, half, 0)
 		releaseAll(half)
 		rejected = append(rejected, r...)
 		if err != nil {

@@ -65,7 +65,7 @@ func (l *ledger) keep(ctx context.Context, chunks []chunk) error {
 		return nil
 	}
 	rows := ofKeys(chunks, keys)
-	rejected, err := l.writeChunks(ctx, rows)
+	rejected, err := l.writeChunks(ctx, rows, 0)
 	releaseAll(rows)
 	for _, r := range rejected {
 		r.Record.Release() // profile_history refuses it too, and diverts it

@@ -231,10 +231,30 @@ func (w *Writer) Flush(ctx context.Context) error {
 // depends on it.
 func (w *Writer) BreakerOpen() bool { return w.breaker.State() == gobreaker.StateOpen }
 
+// What an array and each of its buffers take besides their bytes: with few rows a message it is more than the rows.
+const (
+	arrayBytes  = 340
+	bufferBytes = 208
+)
+
+// recordBytes estimates the memory that a record takes.
 func recordBytes(rec arrow.Record) int64 {
 	n := int64(0)
 	for _, c := range rec.Columns() {
-		n += int64(c.Data().SizeInBytes())
+		n += dataBytes(c.Data())
+	}
+	return n
+}
+
+func dataBytes(d arrow.ArrayData) int64 {
+	n := int64(arrayBytes)
+	for _, b := range d.Buffers() {
+		if b != nil {
+			n += int64(b.Len()) + bufferBytes
+		}
+	}
+	for _, c := range d.Children() {
+		n += dataBytes(c)
 	}
 	return n
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -167,6 +168,37 @@ func TestLargeRecordsGetThrough(t *testing.T) {
 		got := readTo(t, c, topic, 0, 0, FetchConfig{MaxBytes: 1000})
 		if len(got) != 3 || got[0] != "before" || got[1] != big || got[2] != "after" {
 			t.Errorf("%d records", len(got))
+		}
+	})
+}
+
+// TestBuffersOfABacklogGo: a fetcher that has read a large set and then small ones holds what the small ones need.
+func TestBuffersOfABacklogGo(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *kafkatest.Broker) {
+		ctx, c := testContext(t), newClient(t, b)
+		topic := newTopic(t, c, 1, map[string]string{"max.message.bytes": "9000000"})
+		p := c.NewProducer(topic, 0, ProducerConfig{MaxBatchBytes: 8_000_000, Codec: LZ4})
+		f := c.NewFetcher(topic, 0, 0, FetchConfig{MaxWait: 50 * time.Millisecond})
+		noise := make([]byte, 2_000_000)
+		rand.NewChaCha8([32]byte{}).Read(noise)
+		for i, v := range []string{string(noise), "small", "small"} {
+			if _, err := p.Append(ctx, build(v)); err != nil {
+				t.Fatal(err)
+			}
+			rs, err := f.Fetch(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for r := rs.Next(); r != nil; r = rs.Next() {
+			}
+			if held := cap(rs.raw) + cap(rs.buf); rs.Offset() != int64(i+1) || i == 0 && held < 4_000_000 {
+				t.Fatalf("offset %d, %d bytes held", rs.Offset(), held)
+			}
+			rs.Release()
+		}
+		rs := <-f.free
+		if held := cap(rs.raw) + cap(rs.buf); held > 2*keptBytes {
+			t.Errorf("%d bytes stay", held)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"sync"
 )
 
 const (
@@ -25,11 +26,24 @@ type Builder struct {
 	firstTs int64
 	maxTs   int64
 	largest int // bytes of the largest record
-	out     []byte
+	out     *[]byte
 }
 
-// Reset empties the builder and keeps its memory.
-func (b *Builder) Reset() { b.recs, b.n, b.largest = b.recs[:0], 0, 0 }
+// outs keeps the memory of encoded batches. A builder needs some only from its encoding until it is emptied, and there
+// are many builders, most of which wait.
+var outs = sync.Pool{New: func() any {
+	b := make([]byte, batchHeaderBytes, 64<<10)
+	return &b
+}}
+
+// Reset empties the builder and keeps its memory, but for what it has encoded.
+func (b *Builder) Reset() {
+	b.recs, b.n, b.largest = b.recs[:0], 0, 0
+	if b.out != nil {
+		outs.Put(b.out)
+		b.out = nil
+	}
+}
 
 // Len returns the number of records.
 func (b *Builder) Len() int { return int(b.n) }
@@ -93,15 +107,15 @@ type stamp struct {
 // unstamped is for batches outside any producer session.
 var unstamped = stamp{producerID: -1, epoch: -1, sequence: -1}
 
-// Encode returns the records as one record batch v2 without a producer session. The slice belongs to the builder until
-// the next call.
+// Encode returns the records as one record batch v2 without a producer session. The slice belongs to the builder, until
+// its next call.
 func (b *Builder) Encode(c Codec) ([]byte, error) { return b.encode(c, unstamped) }
 
 func (b *Builder) encode(c Codec, s stamp) ([]byte, error) {
-	if cap(b.out) < batchHeaderBytes {
-		b.out = make([]byte, batchHeaderBytes, 64<<10)
+	if b.out == nil {
+		b.out = outs.Get().(*[]byte)
 	}
-	o, err := compress(c, b.out[:batchHeaderBytes], b.recs)
+	o, err := compress(c, (*b.out)[:batchHeaderBytes], b.recs)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +137,7 @@ func (b *Builder) encode(c Codec, s stamp) ([]byte, error) {
 	be.PutUint32(o[53:], uint32(s.sequence))
 	be.PutUint32(o[57:], uint32(b.n))
 	be.PutUint32(o[17:], crc32.Checksum(o[21:], castagnoli))
-	b.out = o
+	*b.out = o
 	return o, nil
 }
 

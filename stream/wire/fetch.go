@@ -75,10 +75,17 @@ func (r *Records) end() int64 {
 	return r.HighWatermark
 }
 
-// Release returns the buffers to the fetcher that made the set. Records read from it are no longer valid.
+// keptBytes is the size up to which a buffer is kept whatever it last held.
+const keptBytes = 256 << 10
+
+// Release returns the buffers to the fetcher that made the set, unless they are much larger than the set: what a
+// backlog needed must not stay for ever. Records read from it are no longer valid.
 func (r *Records) Release() {
 	if f := r.fetcher; f != nil {
 		r.fetcher = nil
+		if cap(r.raw) > max(keptBytes, 4*len(r.raw)) {
+			r.raw, r.buf = nil, nil
+		}
 		select {
 		case f.free <- r:
 		default:
@@ -102,7 +109,7 @@ type Fetcher struct {
 // NewFetcher returns a fetcher that starts at offset.
 func (c *Client) NewFetcher(topic string, partition int32, offset int64, cfg FetchConfig) *Fetcher {
 	cfg.setDefaults()
-	return &Fetcher{c: c, topic: topic, partition: partition, offset: offset, cfg: cfg, maxBytes: cfg.MaxBytes, free: make(chan *Records, 4)}
+	return &Fetcher{c: c, topic: topic, partition: partition, offset: offset, cfg: cfg, maxBytes: cfg.MaxBytes, free: make(chan *Records, 1)}
 }
 
 // Offset returns the offset of the next fetch.

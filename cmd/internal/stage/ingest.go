@@ -139,7 +139,8 @@ func inputGroup(ctx context.Context, env *process.Env, c *wire.Client, drain <-c
 		Client: c, ID: cfg.Group("admission"), Topics: cfg.Input.Topics, Component: "admission", Start: start, Committed: true,
 		FlushInterval:  flushInterval(cfg),
 		FetchWait:      250 * time.Millisecond,
-		BufferBytes:    32 << 20,
+		FetchBytes:     2 << 20,
+		BufferBytes:    16 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline, MaxSourceLead: cfg.Profile.MaxSourceLead,
 		Pace: stream.NewPace(cfg.Input.Rate), Drain: drain, Resumes: resumes(cfg), Metrics: metrics, Log: env.Log,
 	})
@@ -160,7 +161,8 @@ func logGroup(env *process.Env, c *wire.Client, drain <-chan struct{}) (*stream.
 		Client: c, ID: cfg.Group("windowing"), Topics: []string{cfg.Topics().Events}, Component: "windowing",
 		FlushInterval:  flushInterval(cfg),
 		FetchWait:      250 * time.Millisecond,
-		BufferBytes:    8 << 20,
+		FetchBytes:     1 << 20,
+		BufferBytes:    2 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
 		Pace: pace, Drain: drain, Metrics: metrics, Log: env.Log,
 	})

@@ -3,6 +3,8 @@ package stage
 import (
 	"context"
 	"errors"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,11 +15,18 @@ import (
 	"profilestream/stream/clickhouse"
 )
 
+// sinkMemory is when garbage is collected at the latest: a full queue is most of
+// the heap, and is not to be there once more as garbage.
+const sinkMemory = 640 << 20
+
 // Sink migrates the tables and writes rows, dead letters and late events until
 // ctx ends or, when draining, until those that were there at the start are
 // acknowledged by ClickHouse.
 func Sink(ctx context.Context, env *process.Env) error {
 	cfg := env.Config
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(sinkMemory)
+	}
 	env.Health.Set("clickhouse", errors.New("migrating"))
 	ch, err := ClickHouse(cfg)
 	if err != nil {
@@ -59,7 +68,7 @@ func Sink(ctx context.Context, env *process.Env) error {
 	t := cfg.Topics()
 	group, err := stream.NewGroup(stream.GroupConfig{
 		Client: c, ID: cfg.Group("sink"), Topics: []string{t.Scored, t.DLQ, t.Late}, Component: "sink",
-		FlushInterval: cfg.ClickHouse.BatchInterval, FetchWait: 250 * time.Millisecond, FetchBytes: 4 << 20, BufferBytes: 4 << 20,
+		FlushInterval: cfg.ClickHouse.BatchInterval, FetchWait: 250 * time.Millisecond, FetchBytes: 1 << 20, BufferBytes: 2 << 20,
 		SessionTimeout: cfg.Kafka.SessionTimeout, StopDeadline: cfg.Admin.DrainDeadline,
 		Drain: drainNow(env), Metrics: metrics, Log: env.Log,
 	})

@@ -89,6 +89,11 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) (err error) {
 				return err
 			}
 		}
+		if w.state.Full() {
+			if _, err := w.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	if err := rs.Err(); err != nil {
 		return err
@@ -96,11 +101,6 @@ func (w *windowing) Process(ctx context.Context, rs *wire.Records) (err error) {
 	failpoint.Hit("windowing.after_apply")
 	if err := w.divert(ctx); err != nil {
 		return err
-	}
-	if w.state.Full() {
-		if _, err := w.checkpoint(ctx); err != nil {
-			return err
-		}
 	}
 	w.atEnd = rs.Backlog() == 0
 	return w.live(ctx)
