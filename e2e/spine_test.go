@@ -96,6 +96,14 @@ func deliverUnderFire(t *testing.T, r *run, feed *harness.Feed, random *rand.Ran
 		kills++
 		*p = begin(name, env...)
 	}
+	up := func(p *harness.Process) {
+		harness.Eventually(t, time.Minute, p.Name+" is ready, or dead at its failpoint", func() error {
+			if p.Exited() {
+				return nil
+			}
+			return p.IsReady()
+		})
+	}
 	r.kafka.Days(feed, random, func(day int) {
 		switch day {
 		case 12:
@@ -107,12 +115,12 @@ func deliverUnderFire(t *testing.T, r *run, feed *harness.Feed, random *rand.Ran
 			replace(&workers[1], "ingest", "PROFILESTREAM_FAILPOINT=admission.after_append:2")
 		case 40:
 			replace(&workers[0], "ingest")
-			workers[1].Ready(time.Minute)
+			up(workers[1])
 		case 50:
 			replace(&scorer, "scorer")
 			replace(&sink, "sink")
 			replace(&workers[1], "ingest")
-			workers[1].Ready(time.Minute)
+			up(workers[1])
 		}
 	})
 	for _, p := range []*harness.Process{workers[0], workers[1], scorer, sink} {
