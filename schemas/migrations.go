@@ -136,8 +136,8 @@ func Migrations() (fs.FS, error) {
 
 // Summaries names the refreshable views of a run's database that hold figures
 // of its history; the views of readers stand on them. They are made by a
-// migration and filled anew by the server.
-var Summaries = []string{"band_days", "activity_days", "cohort_months", "band_weeks", "model_weeks"}
+// migration and filled anew by the server, in this order, one after the other.
+var Summaries = []string{"activity_days", "model_weeks", "cohort_months", "band_days", "band_weeks"}
 
 // View is a statement that creates or replaces one view that readers use.
 type View struct {

@@ -7,6 +7,7 @@ GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP VIEW, SELECT, INSERT ON p
 GRANT ALTER ADD COLUMN, ALTER MODIFY COLUMN, ALTER ORDER BY, ALTER COMMENT COLUMN, ALTER DELETE ON profilestream*.* TO profilestream_writer;
 -- A refresh of a summary fills a table of its own, puts it in the old one's place and drops that, with the rights of who made it.
 GRANT DROP TABLE, SYSTEM VIEWS ON profilestream*.* TO profilestream_writer;
+GRANT SELECT ON system.view_refreshes TO profilestream_writer;
 
 -- profilectl run retire: drop the database of a retired run. Give it to people, not to processes.
 CREATE ROLE IF NOT EXISTS profilestream_admin;
