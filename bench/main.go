@@ -46,6 +46,7 @@ func main() {
 	events := flag.Int("events", 1_000_000, "events of the simulated history")
 	users := flag.Int("users", 0, "users of the benchmarks restore, state_beyond_memory and queries; 0: 1,000,000, 2,000,000 and 1,000,000")
 	soak := flag.Duration("soak", 10*time.Minute, "how long state_beyond_memory watches memory")
+	shop := flag.String("shop", "", "`folder` of the shop of the benchmark queries, filled if it is empty and kept")
 	bundle := flag.String("bundle", "", "model bundle; empty: DIR/model, trained if it is not there")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
@@ -62,7 +63,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	s.users, s.soak = *users, *soak
+	s.users, s.soak, s.shop = *users, *soak, *shop
+	s.progress("%s", machine())
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {

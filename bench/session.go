@@ -68,6 +68,7 @@ type session struct {
 	model    string
 	users    int           // of the benchmarks of state; 0: the full form
 	soak     time.Duration // of watching memory
+	shop     string        // data folder of the engine, "": a temporary one
 	began    time.Time
 
 	broker *harness.Kafka
@@ -118,7 +119,11 @@ func (s *session) kafka() *harness.Kafka {
 func (s *session) engine() *harness.Engine {
 	if s.db == nil {
 		s.progress("starting the ClickHouse engine")
-		s.db = harness.StartEngine(s)
+		if s.shop != "" {
+			s.db = harness.StartEngineOn(s, s.shop)
+		} else {
+			s.db = harness.StartEngine(s)
+		}
 	}
 	return s.db
 }

@@ -154,16 +154,21 @@ func (p *Process) CPU() time.Duration {
 // system counts what its parent had when it started it.
 func (p *Process) PeakBytes() int64 {
 	if !p.Exited() {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-		if err != nil {
-			return 0
-		}
-		_, after, _ := strings.Cut(string(status), "VmHWM:")
-		var kib int64
-		_, _ = fmt.Sscan(after, &kib) // 0 if it is not there
-		return kib << 10
+		return peakOf(p.cmd.Process.Pid)
 	}
 	return p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024
+}
+
+// peakOf is the largest resident memory of a running process, 0 where the system does not tell.
+func peakOf(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	_, _ = fmt.Sscan(after, &kib) // 0 if it is not there
+	return kib << 10
 }
 
 // ResidentBytes is the memory of a running process that is in RAM, 0 if it has ended.

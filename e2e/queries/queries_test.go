@@ -62,7 +62,7 @@ func TestQueriesAndSummaries(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if len(a.Rows) == 0 && readsShop(q.SQL) {
+		if len(a.Rows) == 0 && !strings.Contains(q.SQL, "notEmpty(embedding)") { // the shop has no embeddings
 			t.Errorf("%s has no answer over a shop with data", q.Name)
 		}
 	}
@@ -92,20 +92,6 @@ func TestQueriesAndSummaries(t *testing.T) {
 		}
 	}
 	refreshWhileReading(t, db, c)
-}
-
-// readsShop reports whether a query reads what Fill makes: not what profilectl
-// works out about models.
-func readsShop(sql string) bool {
-	if strings.Contains(sql, "notEmpty(embedding)") { // the shop has no embeddings
-		return false
-	}
-	for _, view := range []string{"drift", "model_quality\n", "shadow_moves"} {
-		if strings.Contains(sql, "FROM "+view) {
-			return false
-		}
-	}
-	return true
 }
 
 // refreshWhileReading looks at a summary while it is filled anew from more rows:

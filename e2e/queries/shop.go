@@ -70,9 +70,9 @@ func Fill(ctx context.Context, db DB, profiles int, progress func(share float64)
 		progress(float64(i+1) / float64(len(inserts)))
 	}
 	tenth := fmt.Sprintf("(%d)", profiles/10)
-	for _, statement := range []string{books, deadLetters + tenth, lateEvents + tenth} {
+	for _, statement := range []string{books, deadLetters + tenth, lateEvents + tenth, drift, quality, moves} {
 		if err := db.Do(ctx, statement); err != nil {
-			return fmt.Errorf("filling the books: %w", err)
+			return fmt.Errorf("filling the books and what is known of the models: %w", err)
 		}
 	}
 	return nil
@@ -93,6 +93,26 @@ SELECT 'clickstream', number % 8, number, 'late', '{"made": "up"}', toDateTime64
 FROM numbers`
 )
 
+// What profilectl works out about the models of state.sql: a drift of each number of
+// a profile on each day, the quality of each week whose horizon has passed, and 30
+// days of a candidate's moves between bands.
+const (
+	models = "arrayJoin(['spring-1/f32', 'autumn-2/f32', 'winter-3/f32'])"
+	drift  = `INSERT INTO drift_rows (day, model_version, name, psi, rows, edges, expected, actual)
+SELECT toDate('2025-05-26') + number, ` + models + ` AS model, name, cityHash64(number, name, model) % 300 / 1000, 300000, range(9), arrayResize([0.1], 11, 0.1), arrayResize([0.2], 11, 0.08)
+FROM numbers(280) AS days CROSS JOIN (SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'profiles' AND match(type, 'Int64|Float|Decimal')) AS features`
+	quality = `INSERT INTO model_quality_rows (week, model_version, horizon_days, rows, churned, mean_probability, roc_auc, brier, ece, mean_value, mean_spent)
+SELECT toDate('2025-05-26') + 7 * number, ` + models + `, 90, 300000, 120000, 0.41, 0.7 + number % 9 / 100, 0.18, 0.03, 42, 40
+FROM numbers(27)`
+	moves = `INSERT INTO shadow_move_rows (candidate, current, day, kind, from_band, to_band, users, churn_current, churn_candidate, value_current, value_candidate)
+WITH ['low', 'medium', 'high'] AS churn, ['low', 'mid', 'high'] AS value,
+    arrayMap(i -> churn[1 + intDiv(i, 3)] || ' ' || value[1 + i % 3], range(9)) AS both,
+    arrayJoin([('churn_band', churn), ('value_band', value), ('segment', both)]) AS part, part.1 AS kind, part.2 AS bands
+SELECT 'spring-4', 'winter-3', toDate('2026-02-01') + number, kind, arrayJoin(bands) AS from_band, arrayJoin(arrayReverse(bands)) AS to_band,
+    if(from_band = to_band, 90000, 2000) AS n, n * 0.4, n * 0.42, n * 50, n * 49
+FROM numbers(29)`
+)
+
 var alias = regexp.MustCompile(` AS (\w+)`)
 
 // insert renders the statement that fills a table with a slice.
@@ -107,5 +127,6 @@ func (s slice) insert(table string) (string, error) {
 	for _, m := range alias.FindAllStringSubmatch(columns, -1) {
 		names = append(names, m[1])
 	}
-	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")\n" + b.String(), nil
+	// A larger block of all columns does not fit the memory that the engine gives one statement; no key comes twice in one.
+	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") SETTINGS min_insert_block_size_rows = 60000, optimize_on_insert = 0\n" + b.String(), nil
 }
