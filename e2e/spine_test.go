@@ -26,7 +26,7 @@ var (
 func TestTablesEqualOracle(t *testing.T) {
 	random := seeded(t)
 	events := size("E2E_EVENTS", 300_000)
-	feed, _ := simulated(t, "--users", size("E2E_USERS", 200), "--events", events, "--days", fmt.Sprint(shopDays),
+	feed, _ := simulated(t, "--users", size("E2E_USERS", 600), "--events", events, "--days", fmt.Sprint(shopDays),
 		"--late", "0", "--disorder", "0.10", "--foreign", "0.05", "--poison", "0.002", "--seed", "42")
 	t.Logf("%d clickstream and %d purchase records", len(feed.Clickstream), len(feed.Purchases))
 	if n := int64(len(feed.Clickstream) + len(feed.Purchases)); n < number(t, events) {
