@@ -49,12 +49,7 @@ func fill(ctx context.Context) error {
 			return fmt.Errorf("%.60s: %w", statement, err)
 		}
 	}
-	for _, statement := range []string{"SYSTEM REFRESH VIEW profilestream.band_days", "SYSTEM WAIT VIEW profilestream.band_days"} {
-		if err := c.Conn().Exec(ctx, statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
-	}
-	return nil
+	return clickhouse.RefreshSummaries(ctx, c, "profilestream")
 }
 
 // testOptions are those of a console over the shop. The log is the test's.
