@@ -21,6 +21,7 @@ import (
 	"profilestream/profile"
 	"profilestream/schemas"
 	"profilestream/stream"
+	"profilestream/stream/kafkatest"
 	"profilestream/stream/wire"
 )
 
@@ -345,5 +346,30 @@ func TestErasuresAreFollowed(t *testing.T) {
 	var wrong *config.Error
 	if err := <-stopped; !errors.As(err, &wrong) {
 		t.Errorf("a process without the key goes on: %v", err)
+	}
+}
+
+// TestErasureBeforeAGap: a run that lags loses its place to the input's retention
+// after a user was erased, and goes on in a new epoch, of which the erasure says
+// nothing. What is left of the user there comes back, until it is erased again:
+// docs/privacy.md says so.
+func TestErasureBeforeAGap(t *testing.T) {
+	r := newRig(t, withErasureKey, shortLateness, newEpochs)
+	r.pour("o", 0, 100)
+	r.admitAll()
+	r.pour("n", 100, 60)
+	r.erase(erasedUser, false)
+	kafkatest.DeleteRecords(t, r.env.Config.Kafka.Brokers[0], clicks.Topic, 0, 130)
+	r.admitAll()
+	covered := func() bool {
+		covers, _ := r.erasures().Covers([]byte(erasedUser), &profile.Source{Topic: clicks.Topic, Epoch: 1}, 130)
+		return covers
+	}
+	if covered() {
+		t.Error("the new epoch is covered: mend docs/privacy.md")
+	}
+	r.erase(erasedUser, true)
+	if !covered() {
+		t.Error("erased again, and what the new epoch holds is not covered")
 	}
 }
