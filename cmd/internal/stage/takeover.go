@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"time"
 
 	"profilestream/cmd/internal/config"
@@ -41,7 +40,7 @@ func takeOver(ctx context.Context, env *process.Env, c *wire.Client, partition i
 	}
 	limit := cfg.Profile.MaxEventsUserDay
 	if failpoint.Due("windowing.no_cap") {
-		limit = math.MaxInt32
+		limit = 10_000_000 // the most that a configuration may ask for
 	}
 	state, err := profile.NewPartition(profile.Config{
 		Partition: partition, LatenessMillis: cfg.Profile.Lateness.Milliseconds(),
