@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -56,8 +57,8 @@ func TestBrowser(t *testing.T) {
 			p.sound()
 		})
 	}
-	t.Run("a token lets in", func(t *testing.T) { signIn(t, newTab(t, browser, "")) })
-	t.Run("every check can fail", func(t *testing.T) { findPlanted(t, newTab(t, browser, "")) })
+	t.Run("a token lets in", func(t *testing.T) { signIn(t, browser) })
+	t.Run("every check can fail", func(t *testing.T) { findPlanted(t, browser) })
 }
 
 func followLinks(p *tab) {
@@ -438,12 +439,12 @@ func doWithoutScripts(p *tab) {
 	}
 }
 
-func signIn(t *testing.T, p *tab) {
+func signIn(t *testing.T, browser context.Context) {
 	o := testOptions(t)
 	o.Token = "0123456789abcdef"
 	server := httptest.NewServer(serve(t, o))
 	t.Cleanup(server.Close)
-	p.origin = server.URL
+	p := newTab(t, browser, server.URL)
 	p.open("/customers")
 	if got := p.text("h1"); got != "Sign in" {
 		p.Fatalf("without the token: %q", got)
@@ -466,7 +467,7 @@ const planted = `<!DOCTYPE html><html lang="en"><title>planted</title><style>:ro
 <script>console.error("planted error"); console.warn("planted warning"); setTimeout(() => { throw new Error("planted exception"); })</script>`
 
 // findPlanted shows every check a page with its fault.
-func findPlanted(t *testing.T, p *tab) {
+func findPlanted(t *testing.T, browser context.Context) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			http.NotFound(w, r)
@@ -476,7 +477,7 @@ func findPlanted(t *testing.T, p *tab) {
 		_, _ = w.Write([]byte(planted))
 	}))
 	t.Cleanup(server.Close)
-	p.origin = server.URL
+	p := newTab(t, browser, server.URL)
 	p.open("/")
 	has := func(what string, complaints []string, want ...string) {
 		for _, w := range want {
