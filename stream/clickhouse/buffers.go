@@ -8,6 +8,7 @@ type buffers struct {
 	free [][]byte
 }
 
+// maxFreeBuffers is one for each table of rows.
 const maxFreeBuffers = 2
 
 func (b *buffers) get() []byte {
