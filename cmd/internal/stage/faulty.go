@@ -16,6 +16,9 @@ var errFault = errors.New("the encoder fails, as the test asks")
 
 // Encode encodes, unless a fault is due.
 func (f faulty) Encode(ctx context.Context, batch [][]int32) ([][]float32, error) {
+	if err := ctx.Err(); err != nil { // a batch beside one that failed: no chance of its own
+		return nil, err
+	}
 	if failpoint.Due("encoder.fail") {
 		return nil, errFault
 	}
