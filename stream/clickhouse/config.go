@@ -43,7 +43,8 @@ type Config struct {
 	// MaxQueuedBytes bounds the memory of records that wait or are being sent.
 	// Zero means 256 MiB.
 	MaxQueuedBytes int64
-	// MaxBlockBytes closes a block early. Zero means 32 MiB.
+	// MaxBlockBytes closes a block early, by the memory of its records. Zero
+	// means 32 MiB.
 	MaxBlockBytes int64
 	// InsertTimeout bounds one attempt to send a block. Zero means a minute.
 	InsertTimeout time.Duration
