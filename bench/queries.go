@@ -136,7 +136,8 @@ func (b *boards) refresh() {
 	}
 }
 
-// asked measures a question three times and keeps the median. f returns what was read and came of it.
+// asked measures a question three times and keeps the median; limited ones count if they are over the limit. f returns
+// what was read and came of it.
 func (b *boards) asked(name string, limited bool, f func() (queries.Answer, error)) {
 	const times = 3
 	var a queries.Answer
