@@ -20,8 +20,8 @@ type page struct {
 }
 
 // consolePages are the pages whose questions depend on what a reader enters, and
-// those that ask several at once. The worst segment has twenty conditions, on the
-// widest columns, of which any is enough.
+// those that ask several at once. The worst segment has twenty conditions, as many
+// as the console takes, on the widest columns, of which any is enough.
 var consolePages = []page{
 	{"page_overview", "/", false},
 	{"page_customers", "/customers", false},
