@@ -264,8 +264,7 @@ func TestErasure(t *testing.T) {
 		t.Errorf("before the old run is retired the stage is %q", stage)
 	}
 	t.Log(profilectl(t, "erase", e.user, "-c", next.config, "--status"))
-	// Forced: once the drained run was 3 records of its log behind, which has not been explained.
-	t.Log(profilectl(t, "run", "promote", "erase2", "--force", "-c", next.config))
+	t.Log(profilectl(t, "run", "promote", "erase2", "-c", next.config))
 	t.Log(profilectl(t, "run", "retire", "erase", "--yes", "-c", e.config))
 	next.gone("erase")
 	if stage := next.erase(); stage != "complete" {

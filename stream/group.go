@@ -41,7 +41,8 @@ type GroupConfig struct {
 	// Pace bounds the records a second of this process; nil: no bound.
 	Pace *Pace
 
-	// Drain ends the run once everything up to the ends observed when this channel closes is processed; nil never.
+	// Drain ends the run once everything up to the ends observed when this channel closes is processed; nil never. With
+	// Run that is everything in the topics, whichever worker owns it.
 	Drain <-chan struct{}
 
 	// Resumes says of further errors that joining again deals with their cause: nil of none.

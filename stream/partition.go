@@ -25,6 +25,12 @@ func (s *session) partitions(f Factory) {
 		drained int
 	)
 	for _, a := range assigned {
+		if s.g.drain.isFinished(a.TP()) { // in an earlier generation
+			mu.Lock()
+			drained++
+			mu.Unlock()
+			continue
+		}
 		running.Add(1)
 		go func() {
 			defer running.Done()
@@ -36,6 +42,7 @@ func (s *session) partitions(f Factory) {
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil && ending == Drained {
+				s.g.drain.finish(r.tp)
 				drained++
 			}
 		}()
@@ -44,8 +51,14 @@ func (s *session) partitions(f Factory) {
 		s.idle()
 	}
 	running.Wait()
-	if s.err == nil && drained == len(assigned) && (drained > 0 || s.draining()) {
+	if s.err != nil || drained < len(assigned) || !s.draining() {
+		return
+	}
+	switch err := s.g.drain.wait(s.reading); {
+	case err == nil:
 		s.ending = Drained
+	case s.reading.Err() == nil:
+		s.fail(fmt.Errorf("waiting for the other workers: %w", err))
 	}
 }
 

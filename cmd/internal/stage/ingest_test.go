@@ -104,11 +104,13 @@ func (r *rig) checkDrained(until time.Time, records int64) {
 			r.t.Errorf("%d good records of %s", applied, topic)
 		}
 	}
-	lags, err := r.c.GroupLag(r.ctx(), r.env.Config.Group("admission"), r.env.Config.Input.Topics...)
-	r.must(err)
-	for tp, lag := range lags {
-		if lag.Records() != 0 {
-			r.t.Errorf("%v is %d behind", tp, lag.Records())
+	for stage, topics := range map[string][]string{"admission": r.env.Config.Input.Topics, "windowing": {r.env.Config.Topics().Events}} {
+		lags, err := r.c.GroupLag(r.ctx(), r.env.Config.Group(stage), topics...)
+		r.must(err)
+		for tp, lag := range lags {
+			if lag.Records() != 0 {
+				r.t.Errorf("%s is %d behind in %v", stage, lag.Records(), tp)
+			}
 		}
 	}
 	days, _ := r.rows(r.env.Config.Topics().Days)
