@@ -1,23 +1,28 @@
 package stream
 
 import (
+	"slices"
 	"sort"
+	"sync/atomic"
 
 	kafka "github.com/segmentio/kafka-go"
 )
 
 // spread assigns all partitions of all topics round robin over the members, so that several topics with few
-// partitions do not all land on the first member.
-type spread struct{}
+// partitions do not all land on the first member. Only the member that leads the group is asked.
+type spread struct {
+	topics []string     // of the group
+	dealt  atomic.Int64 // partitions of the topics that were assigned last, 0 where this member did not lead
+}
 
 // ProtocolName implements kafka.GroupBalancer.
-func (spread) ProtocolName() string { return "profilestream-spread" }
+func (*spread) ProtocolName() string { return "profilestream-spread" }
 
 // UserData implements kafka.GroupBalancer.
-func (spread) UserData() ([]byte, error) { return nil, nil }
+func (*spread) UserData() ([]byte, error) { return nil, nil }
 
 // AssignGroups implements kafka.GroupBalancer.
-func (spread) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+func (b *spread) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
 	members, partitions = append([]kafka.GroupMember(nil), members...), append([]kafka.Partition(nil), partitions...)
 	sort.Slice(members, func(i, j int) bool { return members[i].ID < members[j].ID })
 	sort.Slice(partitions, func(i, j int) bool {
@@ -35,8 +40,11 @@ func (spread) AssignGroups(members []kafka.GroupMember, partitions []kafka.Parti
 			subscribed[i][t] = true
 		}
 	}
-	next := 0
+	next, dealt := 0, 0
 	for _, p := range partitions {
+		if slices.Contains(b.topics, p.Topic) {
+			dealt++
+		}
 		for range members { // the next member in turn that reads this topic
 			m := next % len(members)
 			next++
@@ -46,5 +54,6 @@ func (spread) AssignGroups(members []kafka.GroupMember, partitions []kafka.Parti
 			}
 		}
 	}
+	b.dealt.Store(int64(dealt))
 	return out
 }

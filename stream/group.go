@@ -162,11 +162,11 @@ func restartCures(err error) bool {
 
 // membership holds one seat in the group, generation after generation, and leaves it at the end.
 func (g *Group) membership(ctx context.Context, work func(*session)) (Ending, error) {
+	balancer := &spread{topics: g.cfg.Topics}
 	cg, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: g.cfg.ID, Brokers: g.cfg.Client.Brokers(), Dialer: g.cfg.Client.Dialer(), Topics: g.cfg.Topics,
-		GroupBalancers: []kafka.GroupBalancer{spread{}}, HeartbeatInterval: g.cfg.Heartbeat, SessionTimeout: g.cfg.SessionTimeout,
+		GroupBalancers: []kafka.GroupBalancer{balancer}, HeartbeatInterval: g.cfg.Heartbeat, SessionTimeout: g.cfg.SessionTimeout,
 		RebalanceTimeout: g.cfg.RebalanceTimeout, JoinGroupBackoff: 500 * time.Millisecond,
-		WatchPartitionChanges: true, PartitionWatchInterval: g.cfg.PartitionWatch,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("joining group %s: %w", g.cfg.ID, err)
@@ -185,6 +185,7 @@ func (g *Group) membership(ctx context.Context, work func(*session)) (Ending, er
 			continue // kafka-go waits between its tries
 		}
 		s := newSession(g, ctx, gen)
+		s.dealt = int(balancer.dealt.Swap(0))
 		var over sync.WaitGroup
 		over.Add(1)
 		gen.Start(func(genCtx context.Context) {

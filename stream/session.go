@@ -35,6 +35,7 @@ type session struct {
 	g      *Group
 	member wire.Member
 	owned  []TopicPartition
+	dealt  int // partitions of the topics in this generation, 0 where another member leads
 
 	reading     context.Context
 	stopReading context.CancelCauseFunc
@@ -70,7 +71,7 @@ func (s *session) run(genCtx context.Context, work func(*session)) {
 	s.g.cfg.Log.Info("joined", "generation", s.member.Generation, "partitions", len(s.owned))
 	var helpers sync.WaitGroup
 	over := make(chan struct{})
-	helpers.Add(2)
+	helpers.Add(3)
 	go func() {
 		defer helpers.Done()
 		select {
@@ -83,6 +84,10 @@ func (s *session) run(genCtx context.Context, work func(*session)) {
 		defer helpers.Done()
 		s.limitStop(genCtx, over)
 	}()
+	go func() {
+		defer helpers.Done()
+		s.watchPartitions(over)
+	}()
 	work(s)
 	close(over)
 	helpers.Wait()
@@ -90,6 +95,31 @@ func (s *session) run(genCtx context.Context, work func(*session)) {
 		s.ending = s.why()
 	}
 	s.g.cfg.Log.Info("generation over", "generation", s.member.Generation, "ending", s.ending.String())
+}
+
+// watchPartitions has the leader end the generation when the topics have more partitions than it dealt out. kafka-go's
+// own watch compares with what it reads once the generation runs, and so never sees one that came just before.
+func (s *session) watchPartitions(over <-chan struct{}) {
+	if s.dealt == 0 {
+		return
+	}
+	tick := time.NewTicker(s.g.cfg.PartitionWatch)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.reading.Done():
+			return
+		case <-over:
+			return
+		}
+		tps, err := s.g.cfg.Client.Partitions(s.reading, s.g.cfg.Topics...)
+		if err == nil && len(tps) > s.dealt {
+			s.g.cfg.Log.Info("the topics have new partitions, sharing them out", "partitions", len(tps), "before", s.dealt)
+			s.stopReading(errRevoked)
+			return
+		}
+	}
 }
 
 // why translates the reason for which reading stopped.
