@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ const (
 	beyondUsers   = 2_000_000
 	beyondMiB     = 256
 	// soakRate is the load under which memory is watched, and soakDay how long a day of event
-	// time then takes.
+	// time then takes, at most.
 	soakRate = 8000
 	soakDay  = 5 * time.Minute
 	// takeoverLimit bounds a start, joining the group after a kill included.
@@ -157,9 +158,10 @@ func prepareBeyond(s *session) func() []sample {
 		s.progress("all in memory: %.0f events/s, peak %.0f MiB; working off with %d MiB", events/memoryWall, memoryPeak, beyondMiB)
 		wall, cpu, peak := drain(p)
 		s.progress("with %d MiB: %.0f events/s, peak %.0f MiB; watching memory for %s", beyondMiB, events/wall, peak, s.soak)
-		slopeMiB, first, last := s.watchMemory(p, c)
+		days := s.watchMemory(p, c)
+		first, last := days[0], days[len(days)-1]
 		note := fmt.Sprintf("bin/ingest -drain with state_cache_mib %d; %s", beyondMiB, c.note())
-		soak := fmt.Sprintf("the same, then %d events/s of all users for %s, a day of event time each %s; mean of the first tenth %.0f MiB, of the last %.0f MiB", soakRate, s.soak, soakDay, first, last)
+		soak := fmt.Sprintf("the same, then %d events/s of all users for %s, after a first day of event time another %d; mean and peak MiB of each: %s", soakRate, s.soak, len(days), text(days))
 		return []sample{
 			{"state_memory_events_per_second", events / memoryWall, "events/s of wall", "all in memory: " + note},
 			{"state_beyond_events_per_second", events / wall, "events/s of wall", note},
@@ -167,35 +169,62 @@ func prepareBeyond(s *session) func() []sample {
 			{"state_beyond_cpu_share", memoryCPU / cpu, "of the throughput a CPU second in memory", note},
 			{"state_memory_peak", memoryPeak, "MiB", "all in memory: " + note},
 			{"state_beyond_peak", peak, "MiB", note},
-			{"state_beyond_slope", slopeMiB, "MiB/min", soak},
-			{"state_beyond_resident", last, "MiB", soak},
+			{"state_beyond_slope", (last.mean - first.mean) / last.since.Sub(first.since).Minutes(), "MiB/min", soak},
+			{"state_beyond_resident", last.mean, "MiB", soak},
 		}
 	}
 }
 
-// watchMemory has a process work at a steady pace and returns the slope of its resident memory,
-// in MiB a minute, and its means at the beginning and at the end.
-func (s *session) watchMemory(p *pipeline, c *crowd) (perMinute, first, last float64) {
+// soakDayOf is one day of event time under the steady load, and the resident memory in it.
+type soakDayOf struct {
+	since      time.Time
+	mean, peak float64 // MiB
+}
+
+func text(days []soakDayOf) string {
+	var parts []string
+	for _, d := range days {
+		parts = append(parts, fmt.Sprintf("%.0f and %.0f", d.mean, d.peak))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// watchMemory has a process work at a steady pace and returns its resident memory in each day of
+// event time, without the first, in which caches fill. A day that closes has rows of all users to
+// send, so that memory rises and falls with the days: only whole days compare.
+func (s *session) watchMemory(p *pipeline, c *crowd) (days []soakDayOf) {
 	proc := p.start("ingest")
 	defer kill(proc)
 	s.takenOver(proc)
-	c.step = float64(24*time.Hour.Milliseconds()) / (soakDay.Seconds() * soakRate / visit)
-	var minutes, mib []float64
+	const dayMillis = 86_400_000
+	length := min(soakDay, s.soak/2)
+	c.step = dayMillis / (length.Seconds() * soakRate / visit)
+	n := int(s.soak / length)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	warm := s.soak / 5 // caches fill
-	for start := time.Now(); time.Since(start) < s.soak+warm; <-tick.C {
+	var mib []float64
+	day, began := int(c.at/dayMillis), time.Now()
+	for left := n + 1; ; <-tick.C {
 		c.send(soakRate / visit)
-		if m, ok := scrape(proc); ok && time.Since(start) > warm {
-			minutes = append(minutes, time.Since(start).Minutes())
+		if m, ok := scrape(proc); ok {
 			mib = append(mib, m["process_resident_memory_bytes"]/(1<<20))
 		}
+		now := int(c.at / dayMillis)
+		if now == day {
+			continue
+		}
+		if len(mib) == 0 {
+			s.Fatalf("no reading of memory in a day of %s", time.Since(began))
+		}
+		s.progress("a day of event time in %.0f s: memory %.0f MiB, at most %.0f", time.Since(began).Seconds(), mean(mib), slices.Max(mib))
+		if left--; left < n {
+			days = append(days, soakDayOf{began, mean(mib), slices.Max(mib)})
+		}
+		if left == 0 {
+			return days
+		}
+		day, began, mib = now, time.Now(), mib[:0]
 	}
-	n := len(mib) / 10
-	if n == 0 {
-		s.Fatalf("only %d readings of memory", len(mib))
-	}
-	return slope(minutes, mib), mean(mib[:n]), mean(mib[len(mib)-n:])
 }
 
 func mean(x []float64) float64 {

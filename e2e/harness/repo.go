@@ -1,33 +1,73 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // Root is the top folder of the checkout.
 func Root(tb testing.TB) string {
 	tb.Helper()
-	_, file, _, ok := runtime.Caller(0)
+	dir, ok := root()
 	if !ok {
 		tb.Fatal("no caller information")
 	}
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	return dir
 }
 
-// Binary is the path of a built binary; the test fails if it is missing.
+func root() (string, bool) {
+	_, file, _, ok := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file))), ok
+}
+
+// Binary is the path of a built binary; the test fails if it is missing or older than what it is built of.
 func Binary(tb testing.TB, name string) string {
 	tb.Helper()
 	path := filepath.Join(Root(tb), "bin", name)
-	if _, err := os.Stat(path); err != nil {
+	built, err := os.Stat(path)
+	if err != nil {
 		tb.Fatalf("%s is not built: run make build", path)
+	}
+	switch source, err := newestSource(); {
+	case err != nil:
+		tb.Fatal(err)
+	case source.changed.After(built.ModTime()):
+		tb.Fatalf("%s is older than %s: run make build", path, source.path)
 	}
 	return path
 }
+
+type source struct {
+	path    string
+	changed time.Time
+}
+
+// newestSource is the file of the binaries' source that was changed last, when this process first asks.
+var newestSource = sync.OnceValues(func() (newest source, err error) {
+	dir, _ := root()
+	for _, part := range []string{"cmd", "stream", "profile", "inference", "schemas"} {
+		err = errors.Join(err, filepath.WalkDir(filepath.Join(dir, part), func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil && info.ModTime().After(newest.changed) {
+				newest = source{p, info.ModTime()}
+			}
+			return err
+		}))
+	}
+	return newest, err
+})
 
 // FreePort is a TCP port on the loopback address that nothing listens on.
 func FreePort(tb testing.TB) int {

@@ -55,7 +55,10 @@ type Store struct {
 type Cache = pebble.Cache
 
 // NewCache makes a cache of blocks, outside Go's heap. Unref it once its stores are closed.
-func NewCache(size int) *Cache { return pebble.NewCache(int64(size)) }
+func NewCache(size int) *Cache {
+	boundMalloc()
+	return pebble.NewCache(int64(size))
+}
 
 // Open opens a store, or makes an empty one. Errors other than ErrInUse say that what is there is damaged: Remove it.
 func Open(cfg Config) (*Store, error) {
