@@ -94,12 +94,8 @@ func resumes(cfg *config.Config) func(error) bool {
 // Gaps says of the sources of an input topic why admission could not go on
 // where the run's group has committed.
 func Gaps(ctx context.Context, cfg *config.Config, c *wire.Client, topic string) (causes []error, err error) {
-	topics, err := c.Topics(ctx)
-	if err != nil || topics[cfg.Topics().Sources] == 0 { // it has not been started
-		return nil, err
-	}
-	all, err := readRegistry(ctx, c, cfg.Topics().Sources)
-	if err != nil {
+	all, err := startedRegistry(ctx, c, cfg)
+	if err != nil || all == nil {
 		return nil, err
 	}
 	tps, err := c.Partitions(ctx, topic)
@@ -120,6 +116,16 @@ func Gaps(ctx context.Context, cfg *config.Config, c *wire.Client, topic string)
 		}
 	}
 	return causes, nil
+}
+
+// startedRegistry is what a run knows of its input topics; nil where it reads
+// none, or has not been started.
+func startedRegistry(ctx context.Context, c *wire.Client, cfg *config.Config) (map[string]known, error) {
+	topics, err := c.Topics(ctx)
+	if err != nil || topics[cfg.Topics().Sources] == 0 {
+		return nil, err
+	}
+	return readRegistry(ctx, c, cfg.Topics().Sources)
 }
 
 // gapAt looks at a source as the run's group has committed it. It returns the
@@ -160,13 +166,9 @@ func (k known) behind(g *gap, topicID string) int32 {
 func SourceEpochs(ctx context.Context, c *wire.Client, run string, tps []wire.TopicPartition) ([]int32, error) {
 	out := make([]int32, len(tps))
 	cfg := &config.Config{Run: run}
-	topics, err := c.Topics(ctx)
-	if err != nil || topics[cfg.Topics().Sources] == 0 { // it reads no inputs, or not yet
+	all, err := startedRegistry(ctx, c, cfg)
+	if err != nil || all == nil {
 		return out, err
-	}
-	all, err := readRegistry(ctx, c, cfg.Topics().Sources)
-	if err != nil {
-		return nil, err
 	}
 	at, err := c.CommittedOffsets(ctx, cfg.Group("admission"), tps)
 	if err != nil {
