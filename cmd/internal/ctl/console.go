@@ -22,9 +22,10 @@ func consoleCommand(s *shared) *cobra.Command {
 		Use:   "console",
 		Short: "Serve the web pages for marketers over ClickHouse",
 		Long: `Console serves an overview, customers, segments and the pipeline's health as web
-pages. It reads ClickHouse only; with --allow-save it also makes views named
-segment_*. It listens on this machine; another address needs --token-file, and TLS
-from a proxy before it. What it shows is personal data.`,
+pages. It reads ClickHouse, and asks Kafka how far each stage is behind; with
+--allow-save it also makes views named segment_*. It listens on this machine; another
+address needs --token-file, and TLS from a proxy before it. What it shows is personal
+data.`,
 		Example: `  profilectl console -c f.yaml
   profilectl console -c f.yaml --listen 127.0.0.1:8080 --allow-save
   profilectl console -c f.yaml --listen :9180 --token-file console.token`,
