@@ -21,6 +21,7 @@ const (
 	Fatal
 )
 
+// String is the class as metrics and logs name it.
 func (c Class) String() string { return [...]string{"retryable", "poison", "fatal"}[c] }
 
 // refusal is an exception that blames the data. It shows no more than the
