@@ -29,7 +29,8 @@ func (e *PartitionCountError) Error() string {
 }
 
 // CreateTopics makes the topics that do not exist. For one that does it returns a *PartitionCountError where its
-// number of partitions differs; its settings are left as they are.
+// number of partitions differs; its settings are left as they are. Whoever may not create topics needs them all to be
+// there.
 func (c *Client) CreateTopics(ctx context.Context, topics ...Topic) error {
 	for _, t := range topics {
 		if err := c.createTopic(ctx, t); err != nil {
@@ -45,12 +46,16 @@ func (c *Client) createTopic(ctx context.Context, t Topic) error {
 		cfg.ConfigEntries = append(cfg.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: value})
 	}
 	sort.Slice(cfg.ConfigEntries, func(i, j int) bool { return cfg.ConfigEntries[i].ConfigName < cfg.ConfigEntries[j].ConfigName })
+	var denied error // brokers ask who may create before they look whether there is anything to do
 	err := c.retry(ctx, "creating topic "+t.Name, func(ctx context.Context) error {
 		res, err := c.api.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{cfg}})
 		if err != nil {
 			return err
 		}
-		if err := res.Errors[t.Name]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+		switch err := res.Errors[t.Name]; {
+		case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
+			denied = fmt.Errorf("creating topic %s: %w", t.Name, err)
+		case err != nil && !errors.Is(err, kafka.TopicAlreadyExists):
 			return err
 		}
 		return nil
@@ -60,7 +65,7 @@ func (c *Client) createTopic(ctx context.Context, t Topic) error {
 	}
 	tps, err := c.Partitions(ctx, t.Name)
 	if err != nil {
-		return err
+		return errors.Join(denied, err)
 	}
 	if len(tps) != t.Partitions {
 		return &PartitionCountError{Topic: t.Name, Have: len(tps), Want: t.Partitions}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	kafka "github.com/segmentio/kafka-go"
@@ -140,5 +141,32 @@ func TestDamagedAnswersAreFetchedAgain(t *testing.T) {
 	_, err := c.NewFetcher(topic, 0, 0, FetchConfig{MaxBytes: 10_000}).Fetch(ctx)
 	if !errors.Is(err, ErrCorrupt) || Classify(err) != Poison {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTopicsOfThoseWhoMayNotCreate: a broker refuses even what is there already.
+func TestTopicsOfThoseWhoMayNotCreate(t *testing.T) {
+	b := kafkatest.Fake(t)
+	ctx, c := testContext(t), newClient(t, b, func(cfg *Config) { cfg.UnknownTopicPatience = 300 * time.Millisecond })
+	there := newTopic(t, c, 2, nil)
+	b.Fake.ControlKey(int16(kmsg.CreateTopics), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		b.Fake.KeepControl()
+		req := kreq.(*kmsg.CreateTopicsRequest)
+		res := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+		for _, t := range req.Topics {
+			rt := kmsg.NewCreateTopicsResponseTopic()
+			rt.Topic, rt.ErrorCode = t.Topic, int16(kafka.TopicAuthorizationFailed)
+			res.Topics = append(res.Topics, rt)
+		}
+		return res, nil, true
+	})
+	if err := c.CreateTopics(ctx, Topic{Name: there, Partitions: 2, Replication: 1}); err != nil {
+		t.Errorf("a topic that exists: %v", err)
+	}
+	if err := c.CreateTopics(ctx, Topic{Name: there, Partitions: 3, Replication: 1}); !errors.As(err, new(*PartitionCountError)) {
+		t.Errorf("a topic with other partitions: %v", err)
+	}
+	if err := c.CreateTopics(ctx, Topic{Name: "nowhere", Partitions: 2, Replication: 1}); !errors.Is(err, kafka.TopicAuthorizationFailed) {
+		t.Errorf("a topic that does not exist: %v", err)
 	}
 }
