@@ -33,7 +33,7 @@ With --finetune the encoder itself learns, from a file of texts and labels inste
 of a history: --out becomes an encoder for --encoder. With --finetune-windows it first
 learns to tell churn from the texts of some customers of the history, and the heads
 are then fitted, on the other customers, to the tuned encoder.`,
-		Example: `  profilectl simulate --users 2000 --days 240 --out shop
+		Example: `  profilectl simulate --users 2000 --days 280 --out shop
   profilectl train shop --out models/current
   profilectl train shop --search 5m
   profilectl train online_retail.csv.gz --cutoffs 2011-03-01,2011-04-01,2011-05-01 --horizon 90d --out models/retail

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -119,7 +118,7 @@ func (d *demo) model(ctx context.Context) error {
 func (d *demo) train(ctx context.Context) (*bundle.Bundle, error) {
 	fmt.Fprintf(d.o.Out, "No model in %s: training one on another simulated shop first.\n", d.o.Model)
 	shop := simulate.DefaultOptions()
-	shop.Seed, shop.Users, shop.Days, shop.Events = d.o.Seed+1000, 700, 150, 70_000
+	shop.Seed, shop.Users, shop.Days, shop.Events = d.o.Seed+1000, 700, 280, 70_000 // days enough for a horizon of 90
 	shop.Late, shop.Poison = 0, 0
 	dir := filepath.Join(d.o.Dir, "history")
 	if _, err := simulate.WriteDir(ctx, shop, dir, func(done, total int64) { d.o.Progress("simulating a history", int(done), int(total)) }); err != nil {
@@ -166,26 +165,11 @@ func (d *demo) costs(start time.Time) error {
 	if err := errors.Join(syscall.Getrusage(syscall.RUSAGE_SELF, &self), syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children)); err != nil {
 		return err
 	}
-	peak, err := peakBytes(d.engine.Pid())
+	peak, err := d.engine.PeakRSS()
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(d.o.Out, "\n%s wall time, peak memory %d MiB for the pipeline and Kafka, %d MiB for ClickHouse.\n",
 		time.Since(start).Round(time.Second), self.Maxrss>>10, peak>>20)
 	return err
-}
-
-// peakBytes is the largest resident memory of a running process.
-func peakBytes(pid int) (int64, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
-	if err != nil {
-		return 0, err
-	}
-	for line := range splitLines(b) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			return kib << 10, nil
-		}
-	}
-	return 0, errors.New("the system does not say how much memory a process took")
 }

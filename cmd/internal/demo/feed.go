@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"iter"
-	"strings"
 	"time"
 
 	"profilestream/cmd/internal/simulate"
@@ -100,5 +98,3 @@ func (f *feeder) flushLane(l *lane) error {
 	l.b.Reset()
 	return err
 }
-
-func splitLines(b []byte) iter.Seq[string] { return strings.SplitSeq(string(b), "\n") }
