@@ -46,7 +46,7 @@ var ErrInUse = errors.New("the name is in use")
 // depends on them.
 var changing = []string{
 	"input.rate", "profile.live_interval", "profile.checkpoint_interval", "profile.state_dir", "profile.state_cache_mib", "profile.restore_mib_per_second",
-	"model.dir", "model.store", "model.batch_tokens", "model.threads", "model.cache_mib", "model.timeout", "model.cache_dir",
+	"model.dir", "model.store", "model.batch_tokens", "model.threads", "model.cache_mib", "model.timeout", "model.cache_dir", "model.cache_disk_mib",
 }
 
 // fixed says that a key is one of those that a run keeps for life.

@@ -37,6 +37,7 @@ func (k *refused) keep(ctx context.Context, r clickhouse.Rejected) error {
 	}
 	version := r.Record.Column(schemas.ColVersion).(*array.Int64).Value(0)
 	partition := r.Record.Column(schemas.ColLogPartition).(*array.Int32).Value(0)
+	newest := r.Record.Column(schemas.ColKafkaTime).(*array.Timestamp).Value(0)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.dlq == nil {
@@ -44,7 +45,7 @@ func (k *refused) keep(ctx context.Context, r clickhouse.Rejected) error {
 	}
 	err := k.dlq.add(ctx, &profile.Diverted{
 		Reason: reasonRefused, Source: profile.Source{Topic: k.topics.Events, Partition: partition},
-		Offset: version, Value: value.Bytes(),
+		Offset: version, KafkaMillis: int64(newest), Value: value.Bytes(),
 	})
 	if err == nil {
 		err = k.dlq.flush(ctx)
