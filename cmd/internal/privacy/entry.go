@@ -85,7 +85,10 @@ func (e *Entry) encode() ([]byte, error) {
 
 // decodeEntry reads a record of the topic of erasures.
 func decodeEntry(key, value []byte) (h Hash, e Entry, err error) {
-	if n, err := hex.Decode(h[:], key); err != nil || n != len(h) || len(key) != 2*len(h) {
+	if len(key) != hex.EncodedLen(len(h)) {
+		return h, e, fmt.Errorf("reading an erasure: the record's key is no hash")
+	}
+	if _, err := hex.Decode(h[:], key); err != nil {
 		return h, e, fmt.Errorf("reading an erasure: the record's key is no hash")
 	}
 	d := json.NewDecoder(bytes.NewReader(value))

@@ -49,6 +49,7 @@ func TestEntryThatCannotBeObeyedIsRefused(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ key, value string }{
 		"a key that is no hash":         {"u0744386", golden},
+		"a key longer than a hash":      {goldenKey + "00", golden},
 		"a short key":                   {goldenKey[2:], golden},
 		"no JSON":                       {goldenKey, golden[1:]},
 		"a newer format":                {goldenKey, change(`"format":1`, `"format":2`)},
