@@ -216,9 +216,10 @@ func (s *session) watchMemory(p *pipeline, c *crowd) (days []soakDayOf) {
 		if len(mib) == 0 {
 			s.Fatalf("no reading of memory in a day of %s", time.Since(began))
 		}
-		s.progress("a day of event time in %.0f s: memory %.0f MiB, at most %.0f", time.Since(began).Seconds(), mean(mib), slices.Max(mib))
+		d := soakDayOf{began, mean(mib), slices.Max(mib)}
+		s.progress("a day of event time in %.0f s: memory %.0f MiB, at most %.0f", time.Since(began).Seconds(), d.mean, d.peak)
 		if left--; left < n {
-			days = append(days, soakDayOf{began, mean(mib), slices.Max(mib)})
+			days = append(days, d)
 		}
 		if left == 0 {
 			return days

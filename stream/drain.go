@@ -75,34 +75,30 @@ func (d *drain) isFinished(tp TopicPartition) bool {
 // observe ends that differ, since either appends to what the other reads: the one with the later ends stays until the
 // other has come as far, or has left its partitions to it.
 func (d *drain) wait(ctx context.Context) error {
-	d.mu.Lock()
-	err := d.observe(ctx)
-	d.mu.Unlock()
-	tick := time.NewTicker(drainPoll)
-	defer tick.Stop()
 	for {
-		if err != nil {
+		left, err := d.left(ctx)
+		if err != nil || !left {
 			return err
 		}
-		var left bool
-		if left, err = d.left(ctx); err == nil && !left {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := wire.Sleep(ctx, drainPoll); err != nil {
+			return err
 		}
 	}
 }
 
 // left says whether a partition that this worker has not finished is committed below its target.
 func (d *drain) left(ctx context.Context) (bool, error) {
+	d.mu.Lock()
+	err := d.observe(ctx)
 	var others []TopicPartition
 	for tp, target := range d.targets {
-		if target > 0 && !d.isFinished(tp) {
+		if target > 0 && !d.finished[tp] {
 			others = append(others, tp)
 		}
+	}
+	d.mu.Unlock()
+	if err != nil {
+		return false, err
 	}
 	if len(others) == 0 {
 		return false, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,16 +20,9 @@ func (s *session) partitions(f Factory) {
 		}
 		return
 	}
-	var (
-		running sync.WaitGroup
-		mu      sync.Mutex
-		drained int
-	)
+	var running sync.WaitGroup
 	for _, a := range assigned {
 		if s.g.drain.isFinished(a.TP()) { // in an earlier generation
-			mu.Lock()
-			drained++
-			mu.Unlock()
 			continue
 		}
 		running.Add(1)
@@ -39,11 +33,8 @@ func (s *session) partitions(f Factory) {
 			if err != nil {
 				s.fail(fmt.Errorf("%v: %w", r.tp, err))
 			}
-			mu.Lock()
-			defer mu.Unlock()
 			if err == nil && ending == Drained {
 				s.g.drain.finish(r.tp)
-				drained++
 			}
 		}()
 	}
@@ -51,7 +42,8 @@ func (s *session) partitions(f Factory) {
 		s.idle()
 	}
 	running.Wait()
-	if s.err != nil || drained < len(assigned) || !s.draining() {
+	unfinished := func(a Assignment) bool { return !s.g.drain.isFinished(a.TP()) }
+	if s.err != nil || !s.draining() || slices.ContainsFunc(assigned, unfinished) {
 		return
 	}
 	switch err := s.g.drain.wait(s.reading); {

@@ -85,12 +85,11 @@ func (e *Entry) encode() ([]byte, error) {
 
 // decodeEntry reads a record of the topic of erasures.
 func decodeEntry(key, value []byte) (h Hash, e Entry, err error) {
-	if len(key) != hex.EncodedLen(len(h)) {
+	hash, err := hex.DecodeString(string(key))
+	if err != nil || len(hash) != len(h) {
 		return h, e, fmt.Errorf("reading an erasure: the record's key is no hash")
 	}
-	if _, err := hex.Decode(h[:], key); err != nil {
-		return h, e, fmt.Errorf("reading an erasure: the record's key is no hash")
-	}
+	copy(h[:], hash)
 	d := json.NewDecoder(bytes.NewReader(value))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&e); err != nil {
